@@ -1,0 +1,36 @@
+"""What every kind of resource has in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+
+class Resource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The specification of one thing on one host; two are equal when the host needs no change between them."""
+
+    @property
+    def identity(self) -> str:
+        """What the host knows it by: unique within its kind, and the same whatever its other fields say."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Say the specification apart from the identity, in the words of a plan ("" if there is nothing to say)."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind's name, the type of its specifications, and its places in a plan.
+
+    `put` is the phase in which resources are added and set, `remove` the phase in which they are taken away; a plan
+    runs through its phases in rising order (see `registry.KINDS` for why the order is what it is).
+    `restores`: taking a resource away means putting back what was there before it was ours.
+    """
+
+    name: str
+    specification: type[Resource]
+    put: int
+    remove: int
+    restores: bool = False
