@@ -1,0 +1,34 @@
+"""Opening the SQLite files that both daemons keep their memory in."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+
+class Unusable(Exception):  # noqa: N818 - reads as what it says: the database is unusable
+    """The state directory or the database in it cannot be used; the text says which, and the way out."""
+
+
+def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
+    """Open (or create, mode 0600) a database in WAL mode, and make sure that it has our schema.
+
+    Every commit reaches the kernel before it returns, so a killed process loses nothing that was committed; what must
+    outlive a power cut as well is flushed by the caller (`PRAGMA synchronous = FULL` around it, or `flush`).
+    Transactions are explicit. Raises `Unusable` for a file that cannot be opened, is no database, or is newer than us.
+    """
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > version:
+            connection.close()
+            raise Unusable(f"{path} was written by a newer release (schema {found}, this one knows {version}): upgrade")
+        if found == 0:
+            connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {version};\nCOMMIT;")
+    except (OSError, sqlite3.Error) as error:
+        raise Unusable(f"cannot use {path}: {error}; check its owner and rights, and that the disk has room") from error
+    return connection

@@ -1,0 +1,250 @@
+"""The typed messages: what a master sends inside envelopes, and what a minion answers.
+
+Messages of a minion are authenticated by its CURVE key and are not signed. Unknown fields of a master's message are
+refused (a minion must not do half of what it was told); unknown fields of a minion's are skipped, so that a newer
+minion can talk to an older master.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from .codec import LIMIT, pack, unpack
+from .envelope import Envelope
+from .errors import Malformed
+
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+"""A host's or cluster's name: it stands in topics, paths and configuration files, so nothing else may pass."""
+Number: TypeAlias = Annotated[int, Meta(ge=0, lt=2**63)]
+Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
+
+
+# --- from the master ------------------------------------------------------------------------------------------------
+
+
+class FromMaster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of an envelope."""
+
+
+class State(FromMaster, frozen=True):
+    """The desired state of one role of a cluster, staged until it is released.
+
+    `hosts` names the hosts of the role; `desired` is what `lbstates.desired.encode_state` returned.
+    """
+
+    hosts: tuple[Name, ...]
+    desired: dict[str, Any]
+
+
+class Release(FromMaster, frozen=True):
+    """The staged generation of the envelope may be applied now by these hosts."""
+
+    hosts: tuple[Name, ...]
+
+
+class Reconcile(FromMaster, frozen=True):
+    """Compare with the kernel and heal what differs; `reason` is for the journal ("failover of web", "operator")."""
+
+    reason: Text
+
+
+class Trial(FromMaster, frozen=True):
+    """Say what would change if this were the desired state; change and keep nothing."""
+
+    hosts: tuple[Name, ...]
+    desired: dict[str, Any]
+
+
+class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a cluster stands: the generation released to all its hosts, and the last command number used."""
+
+    generation: Number
+    command: Number
+
+
+class Beacon(FromMaster, frozen=True):
+    """Where every cluster stands, sent every second or two: who missed a broadcast sees a higher number and asks."""
+
+    clusters: dict[Name, Position]
+
+
+class Ack(FromMaster, frozen=True):
+    """Everything up to this event of the minion is in the journal; what follows is wanted next."""
+
+    boot: Number
+    sequence: Number
+
+
+MASTER_TYPES: Final[dict[str, type[FromMaster]]] = {
+    "state": State,
+    "release": Release,
+    "reconcile": Reconcile,
+    "trial": Trial,
+    "beacon": Beacon,
+    "ack": Ack,
+}
+
+
+def payload(message: FromMaster) -> bytes:
+    """Encode a master's message for its envelope."""
+    return pack(msgspec.to_builtins(message))
+
+
+def open_payload(envelope: Envelope) -> FromMaster:
+    """Decode the payload of an envelope that was verified; raises `Malformed`."""
+    message: FromMaster = _convert(unpack(envelope.payload), MASTER_TYPES[envelope.type])
+    return message
+
+
+# --- from a minion --------------------------------------------------------------------------------------------------
+
+
+class FromMinion(msgspec.Struct, frozen=True, tag_field="type"):
+    """One message on the uplink."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One change of a plan, for people and machines.
+
+    `verb` is add, set or remove; `before` and `after` describe the specification ("" where there is none);
+    `detail` is a longer text such as a unified diff.
+    """
+
+    kind: str
+    verb: str
+    identity: str
+    before: str = ""
+    after: str = ""
+    detail: str = ""
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """What a minion holds of one cluster (0: nothing)."""
+
+    staged: Number
+    applied: Number
+    command: Number
+
+
+class Hello(FromMinion, frozen=True, tag="hello"):
+    """Sent on every (re)connection, and whenever a beacon shows that something was missed.
+
+    `boot` and `oldest` name the first event that the minion still keeps; `sequence` is 0 when there is none.
+    """
+
+    product: Text
+    keepalived: Text
+    boot: Number
+    sequence: Number
+    holdings: dict[Name, Holding]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened. Its identity is (minion, boot, sequence); `time` is the host's own clock (Unix, s)."""
+
+    boot: Number
+    sequence: Number
+    type: Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z_]+)?$", max_length=64)]
+    time: float
+    cluster: str
+    data: dict[str, Any]
+
+
+class Events(FromMinion, frozen=True, tag="events"):
+    """Events in order, each following the one before it.
+
+    `after_boot` and `after_sequence` name the event before the first of these (0, 0: there is none that is still
+    kept), so that the master can see a gap.
+    """
+
+    after_boot: Number
+    after_sequence: Number
+    events: tuple[Event, ...]
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """Counters and rates of one virtual service or destination, as the kernel counts them.
+
+    Rates are per second, averaged by the kernel over some seconds. `active` and `inactive` are connections
+    (0 for a virtual service: the kernel counts them per destination).
+    """
+
+    identity: str
+    connections: int
+    packets_in: int
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
+    cps: int
+    pps_in: int
+    pps_out: int
+    bps_in: int
+    bps_out: int
+    active: int = 0
+    inactive: int = 0
+    weight: int = 0
+
+
+class Role(msgspec.Struct, frozen=True):
+    """A VRRP instance on this host: `state` is MASTER, BACKUP, FAULT or STOP."""
+
+    state: str
+    priority: int
+    vips: tuple[str, ...] = ()
+
+
+class Sample(FromMinion, frozen=True, tag="sample"):
+    """The newest figures and roles; renews the lease on what is known of this host. None is kept for later.
+
+    `drift` counts the changes that the last comparison found and could not heal.
+    """
+
+    time: float
+    holdings: dict[Name, Holding]
+    roles: dict[str, Role]
+    drift: int
+    services: tuple[Statistics, ...] = ()
+    destinations: tuple[Statistics, ...] = ()
+    keepalived: Text = ""
+
+
+class Planned(FromMinion, frozen=True, tag="planned"):
+    """The answer to a trial: the plan, or why there is none."""
+
+    cluster: Name
+    command: Number
+    steps: tuple[Step, ...] = ()
+    error: Text = ""
+
+
+class Reconciled(FromMinion, frozen=True, tag="reconciled"):
+    """The answer to a reconcile: what was healed, and how many changes remain undone."""
+
+    cluster: Name
+    command: Number
+    healed: tuple[Step, ...]
+    remaining: Number
+
+
+MINION_MESSAGE: TypeAlias = Hello | Events | Sample | Planned | Reconciled
+
+
+def encode(message: FromMinion) -> bytes:
+    """Encode a minion's message."""
+    return pack(msgspec.to_builtins(message))
+
+
+def decode(raw: bytes, *, limit: int = LIMIT) -> MINION_MESSAGE:
+    """Decode a minion's message; raises `Oversized` or `Malformed`."""
+    message: MINION_MESSAGE = _convert(unpack(raw, limit=limit), MINION_MESSAGE)
+    return message
+
+
+def _convert(value: Any, shape: Any) -> Any:  # noqa: ANN401 - msgspec's own signature
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"not a message: {error}") from error
