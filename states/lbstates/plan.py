@@ -6,7 +6,7 @@ Only decides. What a change does to a host is the minion's business; that a host
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,21 @@ class Change(msgspec.Struct, frozen=True):
     before: Resource | None = None
     after: Resource | None = None
 
+    def describe(self) -> str:
+        """Say the change in one line, without secrets: "~ sysctl net/ipv4/conf/all/arp_ignore: 0 -> 1"."""
+        head = f"{_SIGNS[self.verb]} {self.kind}"
+        if self.identity != self.kind:
+            head = f"{head} {self.identity}"
+        said = " -> ".join(resource.describe() for resource in (self.before, self.after) if resource is not None)
+        return f"{head}: {said}" if said else head
+
+    def details(self) -> tuple[str, ...]:
+        """What one line cannot say, without secrets: the lines of a unified diff where the resource is a text."""
+        some = self.after or self.before
+        return () if some is None else some.details(self.before, self.after)
+
+
+_SIGNS: Final[Mapping[Verb, str]] = {"add": "+", "set": "~", "remove": "-"}
 
 Plan: TypeAlias = tuple[Change, ...]
 

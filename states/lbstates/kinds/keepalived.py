@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from typing import Final
+
 from .kind import Resource
+
+_SECRET: Final = re.compile(r"(\bauth_(?:pass|hmac)\s+)\S.*")
 
 
 class Keepalived(Resource, frozen=True, tag="keepalived"):
@@ -22,3 +28,17 @@ class Keepalived(Resource, frozen=True, tag="keepalived"):
     def describe(self) -> str:
         lines = self.config.count("\n")
         return f"{'running' if self.running else 'not running'}, configuration of {lines} lines"
+
+    @classmethod
+    def details(cls, before: Resource | None, after: Resource | None) -> tuple[str, ...]:
+        """A unified diff of the two files; passwords are compared, but not shown."""
+        lines = difflib.unified_diff(_lines(before), _lines(after), "keepalived.conf", "keepalived.conf", lineterm="")
+        return tuple(_SECRET.sub(r"\1********", line) for line in lines)
+
+    def __repr__(self) -> str:
+        """Leave the text out, which may hold a password: representations end up in logs."""
+        return f"Keepalived({self.describe()})"
+
+
+def _lines(resource: Resource | None) -> list[str]:
+    return resource.config.splitlines() if isinstance(resource, Keepalived) else []

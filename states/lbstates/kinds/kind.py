@@ -19,6 +19,11 @@ class Resource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Say the specification apart from the identity, in the words of a plan ("" if there is nothing to say)."""
         return ""
 
+    @classmethod
+    def details(cls, before: Resource | None, after: Resource | None) -> tuple[str, ...]:  # noqa: ARG003 - for kinds that need it
+        """Say what changes between two specifications of this kind, line by line, where `describe` cannot."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -1,0 +1,111 @@
+"""The text of a cluster file -> the cluster and everything that can be found wrong with it, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from .checks import Declared, check_all
+from .findings import ClusterFileError, Finding, Path, dotted
+from .model import Cluster, ServiceEntry, Vrrp
+from .reader import Document, read
+from .wording import path_of, word
+
+_NAMED: Final = ("directors", "real_servers", "vips")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`cluster` is None when one of the findings is an error; findings are sorted by line."""
+
+    cluster: Cluster | None
+    findings: tuple[Finding, ...]
+
+
+def parse(text: str, name: str) -> Cluster:
+    """Read a cluster file that must be right; `name` is what the errors call it. Warnings are left to `check`.
+
+    Raises `ClusterFileError` with all findings.
+    """
+    checked = check(text)
+    if checked.cluster is None:
+        raise ClusterFileError(name, checked.findings)
+    return checked.cluster
+
+
+def check(text: str) -> Checked:
+    """Find everything that is wrong with the text; raises nothing."""
+    document = read(text)
+    if document.data is None:
+        empty = Finding(1, "", "the file is empty", "write a cluster; `lbmaster check --help` shows one")
+        return Checked(None, tuple(document.findings) or (empty,))
+    cluster, findings = _validate(document)
+    found = sorted({*document.findings, *findings})
+    if any(finding.severity == "error" for finding in found):
+        return Checked(None, tuple(found))
+    return Checked(cluster, tuple(found))
+
+
+def _validate(document: Document) -> tuple[Cluster | None, list[Finding]]:
+    try:
+        cluster = Cluster.model_validate(document.data)
+    except ValidationError as error:
+        findings = _model_findings(document, error)
+        if isinstance(document.data, dict):
+            sound, kept = _sound_part(document.data, {path_of(detail) for detail in error.errors(include_url=False)})
+            findings += [finding for finding in _cross_check(sound, kept, document) if finding.severity == "error"]
+        return None, findings
+    return cluster, _cross_check(cluster, range(len(cluster.services)), document)
+
+
+def _model_findings(document: Document, error: ValidationError) -> list[Finding]:
+    found = []
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # there are entries, and each has a finding of its own
+        path = path_of(detail)
+        found.append(Finding(document.line(path), dotted(path), *word(detail)))
+    return found
+
+
+def _sound_part(data: dict[str, Any], bad: set[Path]) -> tuple[Cluster, Sequence[int]]:
+    """Leave out the entries with errors, so that what remains is checked in the same go; and the services' own numbers.
+
+    The result has not been validated as a whole: sections may be empty.
+    """
+    wrong = {path[:2] for path in bad}
+    hosts: dict[str, Any] = {
+        section: {name: value for name, value in _entries(data, section).items() if (section, name) not in wrong}
+        for section in _NAMED
+    }
+    services = data.get("services")
+    services = services if isinstance(services, list) else []
+    kept = [i for i in range(len(services)) if ("services", i) not in wrong]
+    sound = Cluster.model_construct(
+        cluster=str(data.get("cluster")),
+        _fields_set=None,
+        **hosts,
+        services=tuple(ServiceEntry.model_validate(services[i]) for i in kept),
+        vrrp=Vrrp() if any(path[0] == "vrrp" for path in wrong if path) else Vrrp.model_validate(data.get("vrrp", {})),
+    )
+    return sound, kept
+
+
+def _entries(data: dict[str, Any], section: str) -> dict[str, Any]:
+    entries = data.get(section)
+    return entries if isinstance(entries, dict) else {}
+
+
+def _cross_check(cluster: Cluster, kept: Sequence[int], document: Document) -> list[Finding]:
+    declared = Declared(*(frozenset(_entries(document.data, section)) for section in _NAMED))
+    found = []
+    for remark in check_all(cluster, declared):
+        path = remark.path
+        if path[0] == "services":
+            path = ("services", kept[int(path[1])], *path[2:])
+        severity: Literal["error", "warning"] = "warning" if remark.warning else "error"
+        found.append(Finding(document.line(path), dotted(path), remark.wrong, remark.right, severity))
+    return found

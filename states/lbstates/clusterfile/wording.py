@@ -1,0 +1,88 @@
+"""What pydantic says about a field -> what we say to the author of the file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from . import fields
+from .fields import shown
+from .findings import Path, suggestion
+from .model import Cluster, ServiceEntry, Vrrp
+
+_WANTED: Final = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "dict_type": "a mapping (`name: value`, one per line)",
+    "model_type": "a mapping (`name: value`, one per line)",
+    "tuple_type": "a list (`- ...`)",
+    "literal_error": "a text",
+}
+_KINDS: Final = {
+    type(None): "nothing",
+    bool: "true or false",
+    int: "the number",
+    float: "the number",
+    str: "the text",
+    list: "a list",
+    dict: "a mapping",
+}
+_LIMITS: Final = {
+    "greater_than_equal": ("ge", "less", "least"),
+    "less_than_equal": ("le", "more", "most"),
+}
+
+
+def path_of(error: ErrorDetails) -> Path:
+    """Where in the file an error is; pydantic marks errors of a key, which has the same place as its value."""
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def word(error: ErrorDetails) -> tuple[str, str]:
+    """Say what is wrong, and what would be right."""
+    kind, value, context, path = error["type"], error["input"], error.get("ctx", {}), path_of(error)
+    if kind in _LIMITS:
+        limit, comparison, bound = _LIMITS[kind]
+        return f"{shown(value)} is {comparison} than possible", f"at {bound} {context[limit]:g}"
+    if kind in _WANTED:
+        return _wrong_type(kind, value)
+    match kind:
+        case fields.OWN_ERROR:
+            said = context["wrong"], context["right"]
+        case "extra_forbidden":
+            said = "there is no such field", suggestion(str(path[-1]), _model_at(path).model_fields)
+        case "missing":
+            said = "this field is missing", _describe(path)
+        case "too_short":
+            said = "nothing stands here", "at least one entry is needed"
+        case "too_long":
+            said = "there are too many entries", f"at most {context['max_length']} are possible"
+        case _:
+            said = str(error["msg"]), f"see {_describe(path)}"
+    return said
+
+
+def _describe(path: Path) -> str:
+    field = _model_at(path).model_fields.get(str(path[-1]))
+    return field.description or "" if field else "the reference of the cluster file"
+
+
+def _model_at(path: Path) -> type[BaseModel]:
+    if len(path) > 1 and path[0] == "services":
+        return ServiceEntry
+    return Vrrp if len(path) > 1 and path[0] == "vrrp" else Cluster
+
+
+def _wrong_type(kind: str, value: object) -> tuple[str, str]:
+    here = _KINDS.get(type(value), "something else")
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        here = f"{here} {shown(value)}"
+    wrong = f"{_WANTED[kind]} is needed here, not {here}"
+    if kind in ("string_type", "literal_error") and isinstance(value, (bool, int, float)):
+        return wrong, "put it between quotes if it is meant as a text"
+    if kind in ("int_type", "float_type") and isinstance(value, str) and value.strip().isdecimal():
+        return wrong, f"write {int(value)}, without quotes and leading zeros"
+    return wrong, f"write {_WANTED[kind]}"
