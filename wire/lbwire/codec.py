@@ -1,12 +1,14 @@
 """msgpack, in one place: bytes <-> plain values (dict, list, str, bytes, int, float, bool, None).
 
-Limits are applied before anything is built from the bytes. What the plain values mean is the business of `envelope`
-and `messages`.
+The size limit is applied before anything is built from the bytes. What the plain values mean is the business of
+`envelope` and `messages`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import math
+import re
+from typing import Any, Final, NoReturn
 
 import msgpack
 
@@ -15,10 +17,23 @@ from .errors import Malformed, Oversized
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one message: the desired state of a role with some 20,000 destinations fits."""
 
+DEPTH: Final = 32
+"""Containers inside containers: our messages need 8, and encoders further on must never meet their recursion limit."""
+
+# The first bytes of a float64 or float32 that is NaN or infinite. Text may hold them too, so a hit is only a suspicion;
+# without one nothing has to be looked at value by value.
+_SUSPECT: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]", re.DOTALL)
+
 
 def pack(value: Any) -> bytes:  # noqa: ANN401 - plain values of any shape
-    """Encode plain values; raises `TypeError` for anything else."""
+    """Encode plain values.
+
+    Raises `TypeError` for anything else, and `ValueError` (or its kin `OverflowError`) for a number that no receiver
+    would take: NaN, infinite, or beyond 64 bits.
+    """
     packed: bytes = msgpack.packb(value, use_bin_type=True)
+    if _SUSPECT.search(packed) and not _all_finite(msgpack.unpackb(packed, raw=False)):
+        raise ValueError("NaN and infinity cannot be sent")
     return packed
 
 
@@ -26,11 +41,47 @@ def unpack(raw: bytes, *, limit: int = LIMIT) -> Any:  # noqa: ANN401 - plain va
     """Decode exactly one value that fills `raw`.
 
     Raises `Oversized` beyond `limit` bytes and `Malformed` for anything that is not plain msgpack: trailing bytes,
-    truncation, extension types, keys that are not text, text that is not UTF-8, nesting beyond msgpack's own limit.
+    truncation, extension types, keys that are not text, text that is not UTF-8, NaN and infinity, and containers nested
+    deeper than `DEPTH`.
     """
     if len(raw) > limit:
         raise Oversized(f"{len(raw)} bytes, the limit is {limit}")
     try:
-        return msgpack.unpackb(raw, raw=False, strict_map_key=True, max_ext_len=0)
+        value = msgpack.unpackb(raw, raw=False, ext_hook=_refuse_extension, max_ext_len=0)
     except (ValueError, RecursionError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise Malformed(f"not msgpack: {error or type(error).__name__}") from error
+    _check_shape(value)
+    if _SUSPECT.search(raw) and not _all_finite(value):
+        raise Malformed("a number is NaN or infinite")
+    return value
+
+
+def _refuse_extension(code: int, _data: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code}")
+
+
+def _check_shape(value: object) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH):
+        if not level:
+            return
+        level = [inner for outer in level for inner in _members(outer) if isinstance(inner, dict | list)]
+    if level:
+        raise Malformed(f"nested deeper than {DEPTH}")
+
+
+def _all_finite(value: object) -> bool:
+    level = [value]
+    while level:
+        if not all(math.isfinite(inner) for inner in level if isinstance(inner, float)):
+            return False
+        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _members(outer)]
+    return True
+
+
+def _members(container: Any) -> Any:  # noqa: ANN401 - a dict or list of anything
+    if not isinstance(container, dict):
+        return container
+    if not all(isinstance(key, str) for key in container):
+        raise Malformed("a key that is not text")
+    return container.values()

@@ -9,6 +9,7 @@ An encoding that is not the one we would have made is refused, so a message has 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from .codec import LIMIT, pack, unpack
 from .errors import BadSignature, Malformed, UnknownKey, UnknownType, UnknownVersion
+from .topics import NAME
 
 VERSION: Final = 1
 DOMAIN: Final = b"lbmaster envelope 1\x00"
@@ -56,10 +58,14 @@ def seal(envelope: Envelope, key: Ed25519PrivateKey) -> bytes:
     """Encode and sign. Raises `ValueError` for an envelope that no receiver would accept."""
     if envelope.type not in TYPES:
         raise ValueError(f"unknown message type {envelope.type!r}")
-    if not (0 <= envelope.generation < NUMBER_LIMIT and 0 <= envelope.command < NUMBER_LIMIT):
-        raise ValueError("generation and command are numbers from 0 to 2**63 - 1")
+    wrong = _wrong_with(envelope)
+    if wrong:
+        raise ValueError(wrong)
     signed = pack(msgspec.to_builtins(envelope, builtin_types=(bytes,)))
-    return pack([VERSION, key_id(key.public_key()), signed, key.sign(DOMAIN + signed)])
+    raw = pack([VERSION, key_id(key.public_key()), signed, key.sign(DOMAIN + signed)])
+    if len(raw) > LIMIT:
+        raise ValueError(f"a message of {len(raw)} bytes, the limit is {LIMIT}")
+    return raw
 
 
 def unseal(raw: bytes, keys: Keys, *, limit: int = LIMIT) -> Envelope:
@@ -96,6 +102,15 @@ def _decode(raw: bytes, frame: list[object], signed: bytes) -> Envelope:
         raise Malformed("not in canonical form")
     if envelope.type not in TYPES:
         raise UnknownType(f"message type {envelope.type!r}")
-    if not (0 <= envelope.generation < NUMBER_LIMIT and 0 <= envelope.command < NUMBER_LIMIT):
-        raise Malformed("a number is out of range")
+    wrong = _wrong_with(envelope)
+    if wrong:
+        raise Malformed(wrong)
     return envelope
+
+
+def _wrong_with(envelope: Envelope) -> str:
+    if not (0 <= envelope.generation < NUMBER_LIMIT and 0 <= envelope.command < NUMBER_LIMIT):
+        return "generation and command are numbers from 0 to 2**63 - 1"
+    if envelope.cluster and not re.fullmatch(NAME, envelope.cluster):
+        return f"{envelope.cluster!r} is no cluster's name"
+    return ""

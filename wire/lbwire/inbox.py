@@ -3,8 +3,9 @@
 The rules, in the order in which they are checked:
 
 1. The envelope is whole, of our version, signed by a trusted key, of a known type (`envelope.unseal`).
-2. The audience is this host, its cluster, a role, or everyone, as fits the type; a state or trial for a role is for
-   this host only if it names the host, or if the host holds an earlier state of that role (it was taken out).
+2. The audience is this host, its cluster, a role, or everyone, as fits the type. A state or trial for a role is for
+   this host only if it names the host, or if the host holds an earlier state of that role (it was taken out); a release
+   or reconcile only if the host holds a state of that cluster.
 3. The payload is what its type says.
 4. A state's generation never goes back, and a generation never has two contents. The same state again is accepted
    and marked `repeated`.
@@ -23,7 +24,7 @@ import msgspec
 
 from .envelope import Envelope, Keys, unseal
 from .errors import ConflictingGeneration, Malformed, RepeatedCommand, StaleGeneration, UnknownAudience
-from .messages import FromMaster, Release, State, Trial, open_payload
+from .messages import FromMaster, Reconcile, Release, State, Trial, open_payload
 from .topics import CLUSTER, EVERYONE, ROLE_AUDIENCES, host_audience
 
 COMMANDS: Final = frozenset({"release", "reconcile", "trial"})
@@ -66,8 +67,7 @@ class Inbox(msgspec.Struct, frozen=True):
         envelope = unseal(raw, self.keys)
         self._check_audience(envelope)
         message = open_payload(envelope)
-        if isinstance(message, State | Trial):
-            self._check_membership(envelope, message, memory)
+        self._check_membership(envelope, message, memory)
         if isinstance(message, State):
             return _judge_state(envelope, message, memory)
         if envelope.type in COMMANDS:
@@ -89,10 +89,13 @@ class Inbox(msgspec.Struct, frozen=True):
         if bool(envelope.cluster) == (envelope.type in {"beacon", "ack"}):
             raise Malformed(f"a {envelope.type} with the cluster {envelope.cluster!r}")
 
-    def _check_membership(self, envelope: Envelope, message: State | Trial, memory: Memory) -> None:
+    def _check_membership(self, envelope: Envelope, message: FromMaster, memory: Memory) -> None:
         held = memory.states.get(envelope.cluster, {})
-        if self.host not in message.hosts and envelope.audience not in held:
-            raise UnknownAudience(f"{self.host} has no part in {envelope.audience} of {envelope.cluster}")
+        match message:
+            case State() | Trial() if self.host not in message.hosts and envelope.audience not in held:
+                raise UnknownAudience(f"{self.host} has no part in {envelope.audience} of {envelope.cluster}")
+            case Release() | Reconcile() if not held:
+                raise UnknownAudience(f"{self.host} holds no state of {envelope.cluster}")
 
 
 def _judge_state(envelope: Envelope, message: State, memory: Memory) -> Accepted:

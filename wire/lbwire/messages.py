@@ -15,10 +15,11 @@ from msgspec import Meta
 from .codec import LIMIT, pack, unpack
 from .envelope import Envelope
 from .errors import Malformed
+from .topics import NAME
 
-Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
-"""A host's or cluster's name: it stands in topics, paths and configuration files, so nothing else may pass."""
-Number: TypeAlias = Annotated[int, Meta(ge=0, lt=2**63)]
+# \A and \Z because $ lets a trailing newline pass.
+Name: TypeAlias = Annotated[str, Meta(pattern=rf"\A{NAME}\Z")]
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
 
 
@@ -90,12 +91,14 @@ MASTER_TYPES: Final[dict[str, type[FromMaster]]] = {
 
 def payload(message: FromMaster) -> bytes:
     """Encode a master's message for its envelope."""
-    return pack(msgspec.to_builtins(message))
+    return pack(msgspec.to_builtins(message, builtin_types=(bytes,)))
 
 
 def open_payload(envelope: Envelope) -> FromMaster:
-    """Decode the payload of an envelope that was verified; raises `Malformed`."""
+    """Decode the payload of an envelope that was verified; raises `Malformed`, also when `payload` would write it otherwise."""
     message: FromMaster = _convert(unpack(envelope.payload), MASTER_TYPES[envelope.type])
+    if payload(message) != envelope.payload:
+        raise Malformed("the payload is not in canonical form")
     return message
 
 
@@ -147,7 +150,7 @@ class Event(msgspec.Struct, frozen=True):
 
     boot: Number
     sequence: Number
-    type: Annotated[str, Meta(pattern=r"^[a-z]+(\.[a-z_]+)?$", max_length=64)]
+    type: Annotated[str, Meta(pattern=r"\A[a-z]+(\.[a-z_]+)?\Z", max_length=64)]
     time: float
     cluster: str
     data: dict[str, Any]
@@ -234,7 +237,7 @@ MINION_MESSAGE: TypeAlias = Hello | Events | Sample | Planned | Reconciled
 
 def encode(message: FromMinion) -> bytes:
     """Encode a minion's message."""
-    return pack(msgspec.to_builtins(message))
+    return pack(msgspec.to_builtins(message, builtin_types=(bytes,)))
 
 
 def decode(raw: bytes, *, limit: int = LIMIT) -> MINION_MESSAGE:

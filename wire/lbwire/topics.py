@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+NAME: Final = r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
+"""A host's or cluster's name (without anchors): it stands in topics, paths and configuration files."""
+
 EVERYONE: Final = "everyone"
 """The audience of a beacon: every minion, whatever its clusters."""
 CLUSTER: Final = "cluster"
