@@ -2,6 +2,7 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from lbwire.envelope import Envelope, Keys, key_id, seal
 from lbwire.inbox import Inbox
 from lbwire.messages import FromMaster, payload

@@ -6,6 +6,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lbwire.codec import DEPTH, pack, unpack
 from lbwire.errors import Malformed, Oversized, Refused
 

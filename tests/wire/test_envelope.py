@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lbwire.codec import LIMIT, pack, unpack
 from lbwire.envelope import DOMAIN, TYPES, VERSION, Envelope, key_id, seal, unseal
 from lbwire.errors import BadSignature, Malformed, Oversized, Refused, UnknownKey, UnknownType, UnknownVersion

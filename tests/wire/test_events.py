@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lbwire.codec import pack, unpack
 from lbwire.events import EVENT_TYPES, Data, decode_data, encode_data
 from lbwire.messages import Event

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from lbwire.codec import pack
 from lbwire.envelope import Envelope, seal
 from lbwire.errors import (

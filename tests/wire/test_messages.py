@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lbwire.codec import pack
 from lbwire.envelope import TYPES, Envelope
 from lbwire.errors import Malformed, Oversized, Refused

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lbwire.topics import BEACON, CLUSTER, NAME, ROLE_AUDIENCES, cluster_topics, host_audience, role_audience, topic
 
 NAMES = st.from_regex(rf"\A{NAME}\Z")
