@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import zmq
 import zmq.asyncio
@@ -24,7 +24,7 @@ async def read(socket: zmq.asyncio.Socket, handle: Callable[[list[Message]], Non
     """
     plain: zmq.Socket[bytes] = zmq.Socket.shadow(socket)
     while True:
-        await socket.poll(zmq.POLLIN)
+        await socket.poll()
         batch = drain(plain, most)
         if batch:
             handle(batch)
@@ -43,11 +43,16 @@ def drain(socket: zmq.Socket[bytes], most: int) -> list[Message]:
 
 
 def send(socket: zmq.asyncio.Socket, frames: list[bytes]) -> bool:
-    """Send without waiting; False when the message could not be queued (high-water mark, or the peer is gone)."""
-    try:
-        zmq.Socket.shadow(socket).send_multipart(frames, zmq.NOBLOCK)
-    except (zmq.Again, zmq.ZMQError) as error:
-        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-            return False
-        raise
-    return True
+    """Send without waiting; False when the message could not be queued (high-water mark, or the peer is gone).
+
+    Must be called inside a running event loop. Raises `zmq.ZMQError` for anything else.
+    """
+    # Through asyncio's socket and not its shadow: a send may take the signal that a message has come in, and only
+    # asyncio's own then wakes the reader, which would otherwise sleep until the next message.
+    outcome = cast("asyncio.Future[object]", socket.send_multipart(frames, zmq.NOBLOCK))
+    error = outcome.exception()
+    if error is None:
+        return True
+    if isinstance(error, zmq.ZMQError) and error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+        return False
+    raise error
