@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from microvm.errors import LabError
 from microvm.guest import Guest
@@ -32,13 +31,18 @@ class Access:
         return [*self._ssh(guest), "-o", "ControlMaster=no", f"root@{guest.host.address}", "--", text]
 
     def run(
-        self, guest: Guest, command: str | Sequence[str], *, timeout: float, stdin: str | IO[bytes] | None = None
+        self, guest: Guest, command: str | Sequence[str], *, timeout: float, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end. Raises ``LabError`` when it takes longer than ``timeout`` s or the guest is away."""
-        given = {"input": stdin} if isinstance(stdin, str) else {"stdin": stdin or subprocess.DEVNULL}
         try:
-            done: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
-                self.words(guest, command), capture_output=True, text=True, errors="replace", timeout=timeout, check=False, **given
+            done = subprocess.run(
+                self.words(guest, command),
+                input=stdin,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{guest.host.name}: {command!r} did not end within {timeout:.0f} s") from error

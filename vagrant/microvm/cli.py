@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -24,13 +25,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default=labs.default_name(), help="the lab's name (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build what is missing, boot all guests, wait until they are ready")
-    up.add_argument("topology", nargs="?", type=Path, default=paths.TOPOLOGY, help="topology file (default: %(default)s)")
+    up.add_argument(
+        "topology", nargs="?", type=Path, default=paths.TOPOLOGY, help="topology file (default: %(default)s)"
+    )
     up.add_argument("--bare", action="store_true", help="do not install lbmaster in the guests")
     commands.add_parser("down", help="end all guests and remove everything of the lab")
     commands.add_parser("status", help="list the labs that are up, and their guests")
     run = commands.add_parser("run", help="run a command in a guest; input, output and exit code are the command's")
     run.add_argument("host")
-    run.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND...", help="one word is a line for the guest's shell")
+    run.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="COMMAND...", help="one word is a line for the guest's shell"
+    )
     for name, text in (("crash", "cut a guest's power"), ("boot", "start a guest that is off")):
         commands.add_parser(name, help=text).add_argument("host")
     return parser
@@ -39,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for what failed, of ``run`` that of the command in the guest."""
     arguments = _parser().parse_args(argv)
+    # A supervisor's SIGTERM cleans up half a lab just as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="lab: %(message)s", stream=sys.stderr)
     try:
         return _execute(arguments)
@@ -93,4 +100,3 @@ def _status() -> int:
             host = guest.host
             print(f"  {host.name:<12} {host.address:<15} {state:<8} {','.join(host.roles):<20} {guest.console}")
     return 0
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,14 @@ set -e
 mount -t overlay overlay -o "ro,lowerdir=$1" "$2"
 shift 2
 "$@"
+"""
+# Starts $2... in a session of its own with the console's log $1 as its output, and tells its number: the guest outlives
+# the command that started it, and nobody has to wait for it.
+LEAVE = """\
+log=$1
+shift
+setsid "$@" </dev/null >>"$log" 2>&1 &
+echo $!
 """
 
 
@@ -78,20 +85,11 @@ class Guest:
             "systemd.show_status=error", "systemd.unit=multi-user.target",
         ]  # fmt: skip
         isolate = ["ip", "netns", "exec", namespace, "unshare", "--pid", "--fork", "--kill-child", "--mount"]
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"  # noqa: S108  # where the kernel maps its RAM
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"  # where the kernel maps its RAM
         environment = dict(os.environ, TMPDIR=memory, HOME=str(self.directory))
-        environment["PATH"] = environment.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
-        with self.console.open("ab") as console:
-            child = subprocess.Popen(
-                [*isolate, "sh", "-c", START, "guest", lower, str(root), *kernel],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                env=environment,
-                cwd="/",
-                start_new_session=True,
-            )
-        process = Process.of(child.pid)
+        words: list[str | Path] = [self.console, *isolate, "sh", "-c", START, "guest", lower, root, *kernel]
+        pid = run(["sh", "-c", LEAVE, "leave", *words], what=f"start {self.host.name}", env=environment, cwd=Path("/"))
+        process = Process.of(int(pid))
         self._record.write_text(json.dumps({"pid": process.pid, "started": process.started}))
 
     def process(self) -> Process | None:

@@ -19,12 +19,12 @@ from microvm.topology import ROLES
 logger = logging.getLogger(__name__)
 
 SUITE = "bookworm"
-BASE = ("systemd-sysv", "dbus", "kmod", "iproute2", "iputils-ping", "openssh-server", "procps", "nftables", "ethtool", "tcpdump")
+BASE = "systemd-sysv dbus kmod iproute2 iputils-ping openssh-server procps nftables ethtool tcpdump"
 LEAN = (
     "--variant=minbase",
-    "--aptopt=APT::Install-Recommends \"false\"",
-    "--aptopt=Acquire::Languages \"none\"",
-    "--aptopt=Acquire::Retries \"3\"",
+    '--aptopt=APT::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=Acquire::Retries "3"',
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -111,7 +111,7 @@ def ensure() -> Image:
 
 def _build(image: Image, version: str) -> None:
     roles = run(["sh", paths.PROVISION, "list", *ROLES], what="list the packages of the roles").split()
-    packages = sorted({*BASE, *roles})
+    packages = sorted({*BASE.split(), *roles})
     logger.info("building the guests' root file system from %d Debian packages (about a minute, once)", len(packages))
     run(
         ["mmdebstrap", "--mode=root", *LEAN, f"--include={','.join(packages)}", SUITE, image.root],

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 from microvm import network, packages, paths, topology
 from microvm.access import Access
@@ -68,13 +67,13 @@ class Lab:
                 left = cls.attach(name)
                 if any(guest.running() for guest in left.guests()):
                     raise LabError(f"the lab {name!r} is up already: `lab down` it first, or give another --name")
-                left._remove()
+                left._remove()  # noqa: SLF001  # its own class; the lock is held
             made = prepare(wanted, product=product, in_use=_paths_in_use())
             lab = cls(name, wanted, made.image, made.layers)
             try:
                 lab._boot_all()
             except BaseException as error:
-                logger.error("the lab %s did not come up; taking it down again", name)
+                logger.info("the lab %s did not come up; taking it down again", name)
                 lab._keep_consoles(error)
                 lab._remove()
                 raise
@@ -88,7 +87,9 @@ class Lab:
             data = json.loads((paths.run_directory(name) / RECORD).read_text())
         except FileNotFoundError:
             raise LabError(f"no lab {name!r} is up; `lab up` brings it up, `lab status` lists those that are") from None
-        hosts = tuple(topology.Host(**{**host, "roles": tuple(host["roles"])}) for host in data["topology"].pop("hosts"))
+        hosts = tuple(
+            topology.Host(**{**host, "roles": tuple(host["roles"])}) for host in data["topology"].pop("hosts")
+        )
         layers = {host: tuple(Path(path) for path in found) for host, found in data["layers"].items()}
         return cls(name, Topology(hosts=hosts, **data["topology"]), Image(Path(data["image"])), layers)
 
@@ -135,7 +136,7 @@ class Lab:
         *,
         check: bool = True,
         timeout: float = RUN_SECONDS,
-        stdin: str | IO[bytes] | None = None,
+        stdin: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root in a guest: a string by its shell, a list word by word.
 
@@ -188,7 +189,9 @@ class Lab:
         left = max(5.0, deadline - time.monotonic())
         state = self.access.run(guest, "systemctl is-system-running --wait", timeout=left).stdout.strip()
         if state != "running":
-            failed = self.access.run(guest, "systemctl --failed --no-legend --plain", timeout=RUN_SECONDS).stdout.strip()
+            failed = self.access.run(
+                guest, "systemctl --failed --no-legend --plain", timeout=RUN_SECONDS
+            ).stdout.strip()
             raise LabError(f"{guest.host.name} booted to {state!r}; failed units: {failed}; {guest.console_tail()}")
 
     def _keep_consoles(self, error: BaseException) -> None:
@@ -235,11 +238,19 @@ def _paths_in_use() -> list[str]:
 
 @contextmanager
 def _lock(name: str) -> Iterator[None]:
-    """Let one process at a time bring the lab of that name up or down."""
+    """Let one process at a time bring the lab of that name up or down; the file goes when its holder is done."""
     paths.RUN.mkdir(parents=True, exist_ok=True)
-    with (paths.RUN / f"{name}.lock").open("w") as file:
+    path = paths.RUN / f"{name}.lock"
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The last holder may have removed the file between our opening and locking it: then it guards nothing.
+            current = path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
         except BlockingIOError:
-            raise LabError(f"another process is bringing the lab {name!r} up or down just now; wait for it") from None
-        yield
+            current = False
+        if not current:
+            raise LabError(f"another process is bringing the lab {name!r} up or down just now; wait for it")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

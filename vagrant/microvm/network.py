@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 from microvm.errors import LabError
 from microvm.shell import run
@@ -30,7 +31,7 @@ def mac_of(index: int) -> str:
 
 def exists(namespace: str) -> bool:
     """Tell whether the namespace is there."""
-    return os.path.exists(f"/run/netns/{namespace}")
+    return Path("/run/netns", namespace).exists()
 
 
 def create(namespace: str, topology: Topology) -> None:
@@ -55,7 +56,9 @@ def pids(namespace: str) -> list[int]:
     """Return the processes that live in the namespace; none when it is gone."""
     if not exists(namespace):
         return []
-    return [int(word) for word in run(["ip", "netns", "pids", namespace], what=f"list the processes in {namespace}").split()]
+    return [
+        int(word) for word in run(["ip", "netns", "pids", namespace], what=f"list the processes in {namespace}").split()
+    ]
 
 
 def delete(namespace: str) -> None:

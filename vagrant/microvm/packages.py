@@ -23,7 +23,9 @@ MODULES = Path("/usr/lib/uml/modules")
 def require_root() -> None:
     """Raise ``LabError`` unless run by root: namespaces, taps and device nodes need it."""
     if os.geteuid():
-        raise LabError("the lab makes network namespaces and an image with device nodes, so it needs root: run it by sudo")
+        raise LabError(
+            "the lab makes network namespaces and an image with device nodes, so it needs root: run it by sudo"
+        )
 
 
 def require_devices() -> None:

@@ -48,9 +48,9 @@ def _stale(cache: Path, image_digest: str, wheels_digest: str | None) -> Iterato
     for path in sorted(cache.iterdir()):
         kind, _, made_of = path.name.partition("-")
         digests = made_of.split("-")
-        if kind == "image" and digests[0] != image_digest:
-            yield path
-        elif kind == "wheels" and wheels_digest and digests[0] != wheels_digest:
+        if (kind == "image" and digests[0] != image_digest) or (
+            kind == "wheels" and wheels_digest and digests[0] != wheels_digest
+        ):
             yield path
         elif kind in ("product", "host"):
             other_source = wheels_digest and digests[1] not in (wheels_digest, layers.BARE)

@@ -1,5 +1,8 @@
-"""A process that outlives the command which started it: remembered by number and start time, so that a number which
-the kernel gave to somebody else meanwhile is never mistaken for it."""
+"""A process that outlives the command which started it.
+
+It is remembered by number and start time, so that a number which the kernel gave to another process meanwhile is never
+mistaken for it.
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
@@ -68,7 +68,7 @@ def parse(text: str, source: str) -> Topology:
     return topology
 
 
-def _topology(data: Any, problems: list[str]) -> Topology | None:
+def _topology(data: object, problems: list[str]) -> Topology | None:
     if not isinstance(data, dict):
         problems.append("must be a mapping with the keys 'network' and 'hosts'")
         return None
@@ -90,10 +90,10 @@ def _topology(data: Any, problems: list[str]) -> Topology | None:
     return Topology(str(network), gateway, tuple(hosts))
 
 
-def _network(value: Any, problems: list[str]) -> ipaddress.IPv4Network | None:
+def _network(value: object, problems: list[str]) -> ipaddress.IPv4Network | None:
     try:
-        network = ipaddress.IPv4Network(value)
-    except (ValueError, TypeError) as error:
+        network = ipaddress.IPv4Network(str(value))
+    except ValueError as error:
         problems.append(f"network: {value!r} is not an IPv4 network such as 172.28.128.0/24 ({error})")
         return None
     if network.prefixlen > 29:
@@ -102,7 +102,7 @@ def _network(value: Any, problems: list[str]) -> ipaddress.IPv4Network | None:
     return network
 
 
-def _host(name: Any, entry: Any, network: ipaddress.IPv4Network, problems: list[str]) -> Host | None:
+def _host(name: object, entry: object, network: ipaddress.IPv4Network, problems: list[str]) -> Host | None:
     where = f"hosts.{name}"
     before = len(problems)
     if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -118,15 +118,15 @@ def _host(name: Any, entry: Any, network: ipaddress.IPv4Network, problems: list[
     memory = entry.get("memory", DEFAULT_MEMORY)
     if not isinstance(memory, int) or isinstance(memory, bool) or memory not in MEMORY:
         problems.append(f"{where}.memory: {memory!r} must be a number of MB from {MEMORY[0]} to {MEMORY[-1]}")
-    if len(problems) > before:
+    if len(problems) > before or not (isinstance(roles, list) and isinstance(memory, int)):
         return None
-    return Host(name, address, tuple(role for role in ROLES if role in roles), memory)
+    return Host(str(name), address, tuple(role for role in ROLES if role in roles), memory)
 
 
-def _address(value: Any, network: ipaddress.IPv4Network, where: str, problems: list[str]) -> str:
+def _address(value: object, network: ipaddress.IPv4Network, where: str, problems: list[str]) -> str:
     try:
-        address = ipaddress.IPv4Address(value)
-    except (ValueError, TypeError):
+        address = ipaddress.IPv4Address(str(value))
+    except ValueError:
         problems.append(f"{where}.address: {value!r} is not an IPv4 address such as {network.network_address + 2}")
         return ""
     if address not in network or address in (network.network_address, network.broadcast_address):
@@ -134,5 +134,5 @@ def _address(value: Any, network: ipaddress.IPv4Network, where: str, problems: l
     return str(address)
 
 
-def _unknown(entry: dict[Any, Any], known: set[str], where: str) -> list[str]:
+def _unknown(entry: Mapping[object, object], known: set[str], where: str) -> list[str]:
     return [f"{where}{key}: unknown key; known are {', '.join(sorted(known))}" for key in entry if key not in known]

@@ -91,10 +91,11 @@ def _build(target: Path) -> None:
         shutil.copytree(paths.REPOSITORY / name, source / name, ignore=IGNORED)
     run([*pip, "wheel", "-q", "--no-deps", "-w", target, source], what="build the product's wheel", timeout=300)
     wheel = next(target.glob("lbmaster-*.whl"))
-    constraints = ["-c", source / "constraints.txt"] if (source / "constraints.txt").is_file() else []
+    constraints: list[str | Path] = ["-c", source / "constraints.txt"] if (source / "constraints.txt").is_file() else []
     run([*pip, "wheel", "-q", "--no-deps", *constraints, "-w", target, *SOURCE_ONLY], what="build wheels", timeout=300)
+    download = [*pip, "download", "-q", "-d", target, "--find-links", target, *_for_guest(), *constraints]
     run(
-        [*pip, "download", "-q", "-d", target, "--find-links", target, *_for_guest(), *constraints, f"{wheel}[master,minion]"],
+        [*download, f"{wheel}[master,minion]"],
         what="fetch the wheels that the product depends on (needs a package index)",
         timeout=600,
     )
