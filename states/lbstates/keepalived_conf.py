@@ -6,10 +6,12 @@ passed the patterns of `words`, so that none of them can end a line or a block.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from .desired import DirectorState, VrrpInstance
+from .kinds.address import Address
 
 MARKER: Final = "# Written by lbmaster"
 """How the first line of each of our files begins, so that a file of somebody else is known as such."""
@@ -66,3 +68,22 @@ def _block(head: str, body: Iterable[str]) -> Iterator[str]:
     yield f"{head} {{"
     yield from (_INDENT + line for line in body)
     yield "}"
+
+
+_INSTANCE: Final = re.compile(r"^vrrp_instance (\S+) \{$")
+_VIP: Final = re.compile(rf"^{_INDENT * 2}(\S+/\d+) dev (\S+)$")
+
+
+def vips(text: str) -> dict[str, tuple[Address, ...]]:
+    """Read which VIPs each instance of a rendered file puts on which interface; nothing for a file of somebody else."""
+    found: dict[str, tuple[Address, ...]] = {}
+    if not text.startswith(MARKER):
+        return found
+    instance = ""
+    for line in text.splitlines():
+        if head := _INSTANCE.match(line):
+            instance = head[1]
+            found[instance] = ()
+        elif instance and (vip := _VIP.match(line)):
+            found[instance] += (Address(vip[2], vip[1]),)
+    return found

@@ -62,7 +62,7 @@ class ServiceEntry(_Section):
         description="How packets get to a real server. direct: unchanged, to its MAC address; it answers the client itself.",
     )
     real_servers: dict[Name, Weight] = Field(
-        default={},
+        default_factory=dict,
         min_length=1,
         description="Weight by real server, 0 to 65535; 0 takes no new connections. Left out: all, with weight 1.",
     )
@@ -95,5 +95,9 @@ class Cluster(_Section):
 def schema() -> dict[str, Any]:
     """The JSON Schema of a cluster file, for editors."""
     described = Cluster.model_json_schema(mode="validation")
+    for section in (described, *described["$defs"].values()):
+        for field in section["properties"].values():
+            if "patternProperties" in field:  # pydantic lets names that match no pattern pass there, and nowhere else
+                field["additionalProperties"] = False
     described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return described

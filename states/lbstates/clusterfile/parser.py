@@ -19,7 +19,10 @@ _NAMED: Final = ("directors", "real_servers", "vips")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`cluster` is None when one of the findings is an error; findings are sorted by line."""
+    """A cluster and warnings, or no cluster and errors; findings are sorted by line.
+
+    Warnings wait until there are no errors, because many would be their consequence (a misspelt name is never used).
+    """
 
     cluster: Cluster | None
     findings: tuple[Finding, ...]
@@ -43,10 +46,9 @@ def check(text: str) -> Checked:
         empty = Finding(1, "", "the file is empty", "write a cluster; `lbmaster check --help` shows one")
         return Checked(None, tuple(document.findings) or (empty,))
     cluster, findings = _validate(document)
-    found = sorted({*document.findings, *findings})
-    if any(finding.severity == "error" for finding in found):
-        return Checked(None, tuple(found))
-    return Checked(cluster, tuple(found))
+    found = tuple(sorted({*document.findings, *findings}))
+    errors = tuple(finding for finding in found if finding.severity == "error")
+    return Checked(None, errors) if errors else Checked(cluster, found)
 
 
 def _validate(document: Document) -> tuple[Cluster | None, list[Finding]]:
@@ -56,7 +58,7 @@ def _validate(document: Document) -> tuple[Cluster | None, list[Finding]]:
         findings = _model_findings(document, error)
         if isinstance(document.data, dict):
             sound, kept = _sound_part(document.data, {path_of(detail) for detail in error.errors(include_url=False)})
-            findings += [finding for finding in _cross_check(sound, kept, document) if finding.severity == "error"]
+            findings += _cross_check(sound, kept, document)
         return None, findings
     return cluster, _cross_check(cluster, range(len(cluster.services)), document)
 

@@ -21,6 +21,7 @@ MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 8
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STRANGE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
 _WORDS: Final[dict[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -57,6 +58,11 @@ def read(text: str) -> Document:
         wrong = f"the file has {len(text)} characters"
         document.findings.append(Finding(1, "", wrong, f"a cluster file has at most {MAX_CHARACTERS}"))
         return document
+    if strange := _STRANGE.search(text):
+        line = len(f"{text[: strange.start()]}x".splitlines())
+        wrong = f"the character U+{ord(strange.group()):04X} cannot be in a YAML file"
+        document.findings.append(Finding(line, "", wrong, "save the file as UTF-8 text without control characters"))
+        return document
     try:
         _Builder(document).build(_events(text))
     except _Stop as stop:
@@ -71,14 +77,13 @@ def _events(text: str) -> Iterator[yaml.Event]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         wrong = f"broken YAML: {error.problem or error.context}"
+        if error.problem and error.context and error.context_mark:
+            wrong = f"{wrong}, {error.context} that begins in line {error.context_mark.line + 1}"
         # The end of the text counts as a line of its own there; no editor shows that one.
-        line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 1
+        line = min(mark.line + 1, len(text.splitlines()) or 1) if mark else 1
         raise _Stop(line, (), wrong, _yaml_advice(text, mark)) from error
-    except (yaml.YAMLError, UnicodeError) as error:
-        # Characters that no YAML may hold; PyYAML says where in two ways, one of them by number of characters.
-        position = getattr(error, "position", None) or 0
-        wrong = "broken YAML: a control character, or no valid text"
-        raise _Stop(text.count("\n", 0, position) + 1, (), wrong, "save the file as UTF-8 text") from error
+    except yaml.YAMLError as error:
+        raise _Stop(1, (), f"broken YAML: {error}", "save the file as UTF-8 text") from error
 
 
 def _yaml_advice(text: str, mark: yaml.Mark | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from pydantic import BaseModel
@@ -30,6 +31,7 @@ _KINDS: Final = {
     list: "a list",
     dict: "a mapping",
 }
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _LIMITS: Final = {
     "greater_than_equal": ("ge", "less", "least"),
     "less_than_equal": ("le", "more", "most"),
@@ -83,6 +85,6 @@ def _wrong_type(kind: str, value: object) -> tuple[str, str]:
     wrong = f"{_WANTED[kind]} is needed here, not {here}"
     if kind in ("string_type", "literal_error") and isinstance(value, (bool, int, float)):
         return wrong, "put it between quotes if it is meant as a text"
-    if kind in ("int_type", "float_type") and isinstance(value, str) and value.strip().isdecimal():
+    if kind in ("int_type", "float_type") and isinstance(value, str) and _DIGITS.fullmatch(value):
         return wrong, f"write {int(value)}, without quotes and leading zeros"
     return wrong, f"write {_WANTED[kind]}"
