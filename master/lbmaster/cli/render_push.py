@@ -1,0 +1,77 @@
+"""A push while it is on its way: a line per happening for a pipe, and a table of hosts for a terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .answers import PushNote
+from .page import Cell, Column, Line, Page, Table, Tone
+from .text import count, seconds
+
+COLUMNS: Final = (
+    Column("HOST"),
+    Column("STATE"),
+    Column("CHANGES", right=True),
+    Column("TIME", right=True),
+    Column(""),
+)
+TONES: Final[dict[str, Tone]] = {
+    "staged": "plain",
+    "released": "warn",
+    "applied": "good",
+    "refused": "bad",
+    "absent": "bad",
+    "lost": "bad",
+    "failed": "bad",
+}
+
+
+def note_line(note: PushNote) -> Line:
+    """Write one happening in one line."""
+    parts = [f"{note.host}: {note.phase}" if note.host else note.phase]
+    if note.generation and not note.host:
+        parts.append(f"generation {note.generation}")
+    if note.wave is not None:
+        parts.append(f"wave {note.wave}")
+    if note.changes is not None:
+        parts.append(count(note.changes, "change") if note.changes else "no changes")
+    if note.seconds is not None:
+        parts.append(f"after {seconds(note.seconds)}")
+    error = f": {note.error}" if note.error else ""
+    return Line(", ".join(parts) + error, "bad" if error else TONES.get(note.phase, "plain"))
+
+
+class Progress:
+    """Gathers notes; `page()` is how far every host is."""
+
+    def __init__(self) -> None:
+        self._generation = 0
+        self._hosts: dict[str, PushNote] = {}
+        self._about_all: dict[str, Line] = {}
+
+    def take(self, note: PushNote) -> None:
+        """Take the next happening."""
+        self._generation = note.generation or self._generation
+        if not note.host:
+            self._about_all[note.phase] = note_line(note)
+            return
+        known = self._hosts.get(note.host)
+        changes = note.steps if note.steps is not None else known.steps if known else None
+        self._hosts[note.host] = PushNote(
+            note.phase, note.host, note.generation, note.wave, changes, note.error, note.seconds
+        )
+
+    def page(self) -> Page:
+        """Show the hosts in the order in which they were first heard of."""
+        title = f"Pushing generation {self._generation}" if self._generation else "Pushing"
+        rows = tuple(
+            (
+                Cell(name, "bold"),
+                Cell(note.phase, "bad" if note.error else TONES.get(note.phase, "plain")),
+                Cell("" if note.changes is None else str(note.changes)),
+                Cell("" if note.seconds is None else seconds(note.seconds)),
+                Cell(note.error or "", "bad"),
+            )
+            for name, note in self._hosts.items()
+        )
+        return (Line(title, "bold"), *self._about_all.values(), Table(COLUMNS, rows))
