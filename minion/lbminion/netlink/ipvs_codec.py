@@ -12,6 +12,7 @@ flags, thresholds, GUE and GRE tunnels) reads as `Foreign`. To support one, let 
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from struct import Struct
@@ -54,6 +55,7 @@ _PROTOCOLS: Final[Mapping[Protocol, int]] = {"tcp": socket.IPPROTO_TCP, "udp": s
 _PROTOCOL_OF: Final = {number: name for name, number in _PROTOCOLS.items()}
 _FORWARDINGS: Final[Mapping[Forwarding, int]] = {"masquerade": 0, "tunnel": 2, "direct": 3}
 _FORWARDING_OF: Final = {number: name for name, number in _FORWARDINGS.items()}
+_SCHEDULER: Final = re.compile("[a-z0-9_]{1,15}")
 _OTHER_FORWARDING: Final = {1: "local", 4: "bypass"}
 
 
@@ -112,6 +114,8 @@ def destination_request(verb: Verb, destination: Destination) -> bytes:
         + attribute(_DEST_AF, _U16.pack(family))
     )
     if verb != "remove":
+        if destination.forwarding not in _FORWARDINGS:
+            raise ValueError(f"forwarding method {destination.forwarding!r} is not known")
         body += (
             attribute(_DEST_FORWARDING, _U32.pack(_FORWARDINGS[destination.forwarding]))
             + attribute(_DEST_WEIGHT, _number(_U32, destination.weight, "weight"))
@@ -196,6 +200,8 @@ def _destination_oddity(found: Mapping[int, bytes]) -> str:
 
 def _specification(service: Service) -> bytes:
     family, _ = _address(service.address)
+    if not _SCHEDULER.fullmatch(service.scheduler):
+        raise ValueError(f"{service.scheduler!r} is no name of a scheduler")
     return (
         attribute(_SVC_SCHEDULER, service.scheduler.encode() + b"\0")
         + attribute(_SVC_FLAGS, _FLAGS.pack(0, _ALL))
@@ -220,7 +226,7 @@ def _address(text: str) -> tuple[socket.AddressFamily, bytes]:
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
         return family, socket.inet_pton(family, text).ljust(16, b"\0")
-    except OSError:
+    except (OSError, ValueError):
         raise ValueError(f"{text!r} is no IP address") from None
 
 

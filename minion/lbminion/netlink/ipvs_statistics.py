@@ -26,7 +26,10 @@ Ten: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """Totals since the entry was made, and rates per second (the kernel's average over its last few seconds)."""
+    """Totals since the entry was made, and rates per second, averaged over some seconds.
+
+    The kernel adds both up every two seconds, so they lag by that much.
+    """
 
     connections: int
     packets_in: int
@@ -45,7 +48,10 @@ class ServiceStatistics(Traffic, frozen=True):
 
 
 class DestinationStatistics(Traffic, frozen=True):
-    """What went to a destination; `active` connections are established, `inactive` are all others that are known."""
+    """What went to a destination; `active` connections are established, `inactive` are all others that are known.
+
+    These two are of the moment.
+    """
 
     active: int
     inactive: int

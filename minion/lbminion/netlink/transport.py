@@ -51,7 +51,7 @@ class Transport:
         opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         opened.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
         opened.settimeout(self._timeout)
-        opened.bind((0, 0))
+        opened.connect((0, 0))  # the kernel
         return opened
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Transport:
 
     def _send(self, data: bytes) -> None:
         try:
-            self._socket.sendto(data, (0, 0))
+            self._socket.send(data)
         except TimeoutError:
             self._renew()
             raise NoAnswer("the kernel took no netlink request") from None
