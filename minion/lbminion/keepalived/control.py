@@ -20,7 +20,7 @@ from .dump import InstanceDump
 from .ends import End, judge
 from .errors import DumpFailed
 from .fifo import BadLine, Fifo, FifoLine, Line
-from .manager import Manager, kill_survivors
+from .manager import Manager, clear_remains
 from .paths import KeepalivedPaths
 from .process import Process, find, named_by
 from .reload import reload
@@ -169,7 +169,7 @@ class Control:
                 return "reloaded"
         if self.held:
             return "held"
-        for pid in await kill_survivors(self._paths):
+        for pid in await clear_remains(self._paths):
             logger.warning("killed pid %d, which a dead keepalived had left", pid)
         self._fifo.drain()
         process = await self._manager.start(self._paths)

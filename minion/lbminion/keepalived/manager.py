@@ -6,8 +6,10 @@ When to do which is control.py's business.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -174,16 +176,26 @@ def _last_words(log: Path) -> str:
     return "; ".join(line.partition(": ")[2] or line for line in text.splitlines()[-5:])
 
 
-async def kill_survivors(paths: KeepalivedPaths, patience: float = 3.0) -> tuple[int, ...]:
+async def clear_remains(paths: KeepalivedPaths, patience: float = 3.0) -> tuple[int, ...]:
     """End what a killed parent left: its children get `patience` seconds to clean up by themselves.
 
-    Returns the pids that had to be killed. Only for a keepalived whose parent is gone.
+    Then take away the pid files: keepalived refuses to start ("daemon is already running") when one of them names any
+    process that exists, be it a zombie or somebody who got the pid since. Returns the pids that had to be killed. Only
+    for a keepalived whose parent is gone. Raises `OSError`.
     """
-    if await until(lambda: not survivors(paths), patience):
-        return ()
     killed = []
-    for process in survivors(paths):
-        os.kill(process.pid, signal.SIGKILL)
-        killed.append(process.pid)
-    await until(lambda: not survivors(paths), patience)
+    if not await until(lambda: not survivors(paths), patience):
+        killed = _kill(survivors(paths))
+        await until(lambda: not survivors(paths), patience)
+    for file in (paths.pid, *paths.children):
+        file.unlink(missing_ok=True)
     return tuple(killed)
+
+
+def _kill(processes: Iterable[Process]) -> list[int]:
+    killed = []
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+            killed.append(process.pid)
+    return killed

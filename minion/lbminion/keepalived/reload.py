@@ -4,12 +4,17 @@ keepalived tells nobody when a reload is done. But it works through its signals 
 the turn after SIGHUP and passes the signal on to its children. So the answer to one dump after SIGHUP says that the
 parent has queued the reload, and the answer to a second says that the VRRP child is through with it (measured with 120
 instances: after one dump 31 of 40 times the old configuration was still there, after two never).
+
+A signal that arrives while the child reloads is lost, so after a while it is sent again; and since it may merely have
+been slow, each repetition must be answered too.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
+from typing import Final
 
 from . import dump
 from .dump import InstanceDump
@@ -17,7 +22,8 @@ from .errors import DumpFailed, ReloadUnconfirmed
 from .paths import KeepalivedPaths
 from .process import Process
 
-_ROUNDS = 2
+_ROUNDS: Final = 2
+_ANSWER_SECONDS: Final = 0.5
 
 
 async def reload(process: Process, paths: KeepalivedPaths, within: float = 30.0) -> dict[str, InstanceDump] | None:
@@ -27,10 +33,17 @@ async def reload(process: Process, paths: KeepalivedPaths, within: float = 30.0)
     `ReloadUnconfirmed`, `ProcessLookupError` (it is gone).
     """
     os.kill(process.pid, signal.SIGHUP)
-    answer = None
-    for _ in range(_ROUNDS):
+    deadline = time.monotonic() + within
+    answer, needed = None, _ROUNDS
+    while needed:
         try:
-            answer = await dump.read(process, paths, within)
+            answer = await dump.read(process, paths, _ANSWER_SECONDS)
         except DumpFailed as error:
-            raise ReloadUnconfirmed(f"keepalived (pid {process.pid}) was told to reload, but {error}") from error
+            if time.monotonic() > deadline:
+                raise ReloadUnconfirmed(
+                    f"keepalived (pid {process.pid}) was told to reload {within:.0f} s ago, but {error}"
+                ) from error
+            needed += 1
+        else:
+            needed -= 1
     return answer
