@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -38,7 +38,7 @@ _RESOURCES = st.one_of(
 )
 
 
-def _indexed(resources: list[Resource]) -> dict[str, dict[str, Resource]]:
+def _indexed(resources: Sequence[Resource]) -> dict[str, dict[str, Resource]]:
     return index({(type(r), r.identity): r for r in resources}.values())
 
 
