@@ -20,15 +20,29 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     try:
         path.touch(mode=0o600, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > version:
-            connection.close()
-            raise Unusable(f"{path} was written by a newer release (schema {found}, this one knows {version}): upgrade")
-        if found == 0:
-            connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {version};\nCOMMIT;")
     except (OSError, sqlite3.Error) as error:
-        raise Unusable(f"cannot use {path}: {error}; check its owner and rights, and that the disk has room") from error
+        raise _unusable(path, error) from error
+    try:
+        _prepare(connection, path, schema, version)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > version:
+        raise Unusable(f"{path} was written by a newer release (schema {found}, this one knows {version}): upgrade")
+    if found == 0:
+        connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {version};\nCOMMIT;")
+
+
+def _unusable(path: Path, error: Exception) -> Unusable:
+    return Unusable(f"cannot use {path}: {error}; check its owner and rights, and that the disk has room")

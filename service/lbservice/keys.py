@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import zmq
 from zmq.utils import z85
 
 from .files import write_atomically
 
-CURVE_BYTES = 32
+FINGERPRINT_CHARACTERS: Final = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,12 @@ def fingerprint(public: bytes) -> str:
 
 def from_fingerprint(text: str) -> bytes:
     """Turn a fingerprint back into the key (Z85); raises `ValueError` that says what is wrong."""
-    cleaned = text.strip().replace("-", "").upper()
-    try:
-        raw = base64.b32decode(cleaned + "=" * (-len(cleaned) % 8))
-    except binascii.Error as error:
-        raise ValueError(f"{text!r} is no fingerprint: it has letters a-z and digits 2-7") from error
-    if len(raw) != CURVE_BYTES:
-        raise ValueError(f"{text!r} is no fingerprint: it has {len(cleaned)} characters, not 52")
-    return z85.encode(raw)
+    cleaned = text.strip().replace("-", "").lower()
+    if not re.fullmatch("[a-z2-7]*", cleaned):
+        raise ValueError(f"{text!r} is no fingerprint: one has only the letters a-z and the digits 2-7")
+    if len(cleaned) != FINGERPRINT_CHARACTERS:
+        raise ValueError(f"{text!r} is no fingerprint: it has {len(cleaned)} characters, not {FINGERPRINT_CHARACTERS}")
+    public: bytes = z85.encode(base64.b32decode(cleaned.upper() + "===="))
+    if fingerprint(public) != cleaned:
+        raise ValueError(f"{text!r} is no fingerprint: its last character cannot stand there")
+    return public
