@@ -167,6 +167,7 @@ class MinionOnline(Data, frozen=True):
 
     TYPE: ClassVar[str] = "minion.online"
     product: str
+    host: str = ""
 
 
 class MinionLost(Data, frozen=True):
@@ -175,6 +176,7 @@ class MinionLost(Data, frozen=True):
     TYPE: ClassVar[str] = "minion.lost"
     silent_seconds: float
     roles: dict[str, str]
+    host: str = ""
 
 
 class MessageRefused(Data, frozen=True):
@@ -210,6 +212,7 @@ class KeyPending(Data, frozen=True):
 
     TYPE: ClassVar[str] = "key.pending"
     fingerprint: str
+    host: str = ""
 
 
 class KeyAccepted(Data, frozen=True):
@@ -218,6 +221,7 @@ class KeyAccepted(Data, frozen=True):
     TYPE: ClassVar[str] = "key.accepted"
     fingerprint: str
     by: str
+    host: str = ""
 
 
 class KeyRevoked(Data, frozen=True):
@@ -225,6 +229,7 @@ class KeyRevoked(Data, frozen=True):
 
     TYPE: ClassVar[str] = "key.revoked"
     fingerprint: str
+    host: str = ""
 
 
 EVENT_TYPES: Final[dict[str, type[Data]]] = {
