@@ -176,12 +176,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
-        self.times: list[float] = []
         self._news = asyncio.Event()
 
     def __call__(self, identity: str, what: str) -> None:
         """Take one event."""
-        self.times.append(asyncio.get_running_loop().time())
         self.events.append((identity, what))
         self._news.set()
 
@@ -207,14 +205,16 @@ def watched(namespace: Namespace, story: Callable[[Recorder, Addresses, AddressW
 
 
 def test_a_watch_tells_what_appears_and_vanishes_once_and_in_order(netns: Namespace) -> None:
+    """In the order of each address: the kernel tells of a new IPv6 address a little later, from a work queue."""
+
     async def story(recorder: Recorder, addresses: Addresses, _: AddressWatch) -> None:
         for vip in (VIP, VIP6):
             addresses.add(vip)
             addresses.add(vip)
         addresses.delete(VIP)
-        assert await recorder.until(3) == [
-            (VIP.identity, "appeared"), (VIP6.identity, "appeared"), (VIP.identity, "vanished"),
-        ]  # fmt: skip
+        events = await recorder.until(3)
+        assert [what for identity, what in events if identity == VIP.identity] == ["appeared", "vanished"]
+        assert [what for identity, what in events if identity == VIP6.identity] == ["appeared"]
 
     watched(netns, story)
 
@@ -277,7 +277,7 @@ def test_a_closed_watch_is_silent_also_when_closed_by_its_own_callback(netns: Na
         watch = AddressWatch(once)
         with Addresses() as addresses:
             addresses.add(VIP)
-            addresses.add(VIP6)
+            addresses.delete(VIP)
             async with asyncio.timeout(10):
                 await first.wait()
         watch.close()

@@ -30,7 +30,7 @@ _PER_TURN: Final = 64  # datagrams read before the event loop gets its turn agai
 class AddressWatch:
     """Calls back with (identity, what) for every address that appears or vanishes, from its opening on.
 
-    Each change is told once, in order: what the kernel repeats (a refreshed lifetime) is not told again. When the
+    Each change is told once, in the order of the kernel: what the kernel repeats (a refreshed lifetime) is not told again. When the
     kernel's messages overran the socket, the addresses are read anew and the differences are told. Lives in a running
     event loop and in the network namespace in which it was opened.
     """
