@@ -186,6 +186,7 @@ MISTAKES = {
     "list for a mapping": ("vips:\n  web: 172.28.128.200/24", "vips: [web]", 8, "vips", "not a list", "mapping"),
     "an alias": ("cluster: netology", "cluster: &a netology", 1, "cluster", "anchors", "write the value out"),
     "a tag": ("port: 80", "port: !!int '80'", 12, "services[0].port", "tags", "leave the tag out"),
+    "a tag on a mapping": ("directors:", "directors: !!omap", 2, "directors", "tags", "leave the tag out"),
     "second document": ("directors:", "---\ndirectors:", 2, "", "second YAML document", "one file, one cluster"),
     "control character": ("cluster: netology", "cluster: netology\n\x00", 2, "", "U+0000", "UTF-8"),
 }

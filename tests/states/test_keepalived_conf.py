@@ -9,7 +9,8 @@ import msgspec
 from lbstates.clusterfile import parse
 from lbstates.compile import compile_cluster
 from lbstates.desired import DirectorState
-from lbstates.keepalived_conf import MARKER, render
+from lbstates.keepalived_conf import MARKER, render, vips
+from lbstates.kinds.address import Address
 
 
 def _director(text: str) -> DirectorState:
@@ -89,3 +90,14 @@ def test_v8_a_password_makes_it_version_2(netology_text: str) -> None:
 def test_v5_the_advert_interval_is_one_for_all(netology_text: str) -> None:
     state = _director(netology_text + "vrrp: {advert_interval: 0.25}\n")
     assert all("advert_int 0.25\n" in render(state, host, "eth1", "/run/fifo") for host in state.hosts)
+
+
+def test_the_vips_of_a_rendered_file_can_be_read_back(netology_text: str) -> None:
+    """So that what a dead keepalived left on its interfaces is known."""
+    text = netology_text.replace("services:", "  b: 172.28.128.201/24\nservices:")
+    rendered = render(_director(text), "netology3", "eth1.5", "/run/fifo")
+    assert vips(rendered) == {
+        "b": (Address("eth1.5", "172.28.128.201/24"),),
+        "web": (Address("eth1.5", "172.28.128.200/24"),),
+    }
+    assert vips(rendered.replace(MARKER, "# Mine")) == {}

@@ -154,6 +154,11 @@ def test_one_identity_with_two_specifications_is_refused() -> None:
         index([Sysctl("a/x", "1"), Sysctl("a/x", "2")])
 
 
+def test_the_label_of_an_address_is_one_that_the_kernel_takes() -> None:
+    assert Address("lo", "10.0.0.1/32").label == "lo:vip"
+    assert len(Address("averylongname.5", "10.0.0.1/32").label) <= 15
+
+
 def test_a_change_reads_as_one_line() -> None:
     destination = Destination("tcp", "10.0.0.1", 80, "10.0.0.2", 80, "direct", 1)
     assert [

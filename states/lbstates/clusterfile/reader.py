@@ -2,8 +2,7 @@
 
 Only the part of YAML that people expect: mappings, lists and scalars. Anchors, aliases, tags and second documents are
 refused (an alias can make a short file a huge one). `on`, `yes`, `0o17`, `010` and `12:30` are texts, not surprises.
-The event stream is read rather than PyYAML's node tree, because that one is built by recursion and forgets duplicate
-keys and nothing else would be gained by it.
+The event stream is read rather than PyYAML's node tree: that one is built by recursion without a limit.
 """
 
 from __future__ import annotations
