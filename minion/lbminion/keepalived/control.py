@@ -21,6 +21,7 @@ from .ends import End, judge
 from .errors import DumpFailed
 from .fifo import BadLine, Fifo, FifoLine, Line
 from .manager import Manager, clear_remains
+from .observation import observe
 from .paths import KeepalivedPaths
 from .process import Process, find, named_by
 from .reload import reload
@@ -111,11 +112,8 @@ class Control:
 
     def observe(self) -> Keepalived | None:
         """Read what is: None when there is neither a file nor a process. Raises `OSError`."""
-        text = config_file.read(self._paths)
-        process = self._find()
-        if not text and process is None:
-            return None
-        return Keepalived(text, process is not None and marks.has_loaded(self._paths, process, text))
+        self._find()
+        return observe(self._paths)
 
     async def look(self) -> dict[str, InstanceDump] | None:
         """Ask keepalived what its instances are (None: it does not run, or cannot tell), and tell what we had missed."""

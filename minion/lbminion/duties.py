@@ -1,0 +1,168 @@
+"""What the minion does when something happens: a message, an occurrence at keepalived, an address that vanished.
+
+Each happening becomes events for the journal and jobs for the reconciler. Nothing here touches the host.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from lbstates.desired import decode_state
+from lbstates.errors import BadState
+from lbstates.keepalived_conf import vips
+from lbwire import events
+from lbwire.errors import Refused
+from lbwire.inbox import Accepted, Inbox
+from lbwire.messages import Ack, Beacon, Planned, Position, Reconcile, Release, Role, State, Trial
+
+from .delivery import Delivery
+from .holdings import Holdings
+from .keepalived import config_file
+from .keepalived.control import Appeared, Ended, Occurrence, PutReport
+from .keepalived.ends import End
+from .keepalived.fifo import BadLine
+from .keepalived.paths import KeepalivedPaths
+from .keepalived.transitions import Transition
+from .netlink.watch import What
+from .reconciler import Look, Reconciler, Stage
+from .reconciler import Trial as TrialJob
+
+logger = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 3.0
+
+
+class Duties:
+    """`hello` asks the master for what was missed; `report` raises an event."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        holdings: Holdings,
+        reconciler: Reconciler,
+        delivery: Delivery,
+        keepalived: KeepalivedPaths,
+        report: Callable[[events.Data, str], object],
+        hello: Callable[[], None],
+    ) -> None:
+        self._inbox, self._holdings, self._reconciler, self._delivery = inbox, holdings, reconciler, delivery
+        self._keepalived, self._report, self._hello = keepalived, report, hello
+        self._refusals: dict[str, int] = {}
+        self._asked = 0.0
+        self._made_up: dict[str, int] = {}
+        self.roles: dict[str, Role] = {}
+
+    # --- from the master ------------------------------------------------------------------------------------------
+
+    def received(self, raw: bytes) -> None:
+        """Judge a message, keep what has to be kept, and do what it says."""
+        try:
+            accepted = self._inbox.judge(raw, self._holdings.memory)
+        except Refused as refusal:
+            self._refusals[refusal.reason] = count = self._refusals.get(refusal.reason, 0) + 1
+            # Powers of two: the first is told at once, and a flood costs the journal a few lines.
+            if count & (count - 1) == 0:
+                self._report(events.MessageRefused(refusal.reason, str(refusal), count), "")
+            return
+        self._holdings.keep(accepted, raw)
+        self._obey(accepted)
+
+    def _obey(self, accepted: Accepted) -> None:
+        cluster, command = accepted.envelope.cluster, accepted.envelope.command
+        match accepted.message:
+            case State():
+                self._reconciler.ask(Stage(cluster, accepted.envelope.generation))
+                self._catch_up(cluster)
+            case Release(hosts):
+                if self._inbox.host in hosts:
+                    self._release(cluster, accepted.envelope.generation)
+            case Reconcile(reason):
+                self._reconciler.ask(Look(f"master: {reason}", cluster, command))
+            case Trial(_, desired):
+                self._try(cluster, command, desired)
+            case Beacon(clusters):
+                self._compare(clusters)
+            case Ack(boot, sequence):
+                self._delivery.acknowledged((boot, sequence))
+
+    def _release(self, cluster: str, generation: int) -> None:
+        if generation > self._holdings.holding(cluster).staged:
+            self._hello()
+            return
+        if generation >= self._holdings.released(cluster):
+            self._holdings.release(cluster, generation)
+            self._reconciler.ask(Look("push", cluster))
+
+    def _catch_up(self, cluster: str) -> None:
+        """A state that came after its release (a second role's, say) is in force at once."""
+        released = self._holdings.released(cluster)
+        if released and released == self._holdings.holding(cluster).staged:
+            self._reconciler.ask(Look("state", cluster))
+
+    def _try(self, cluster: str, command: int, desired: object) -> None:
+        try:
+            self._reconciler.ask(TrialJob(cluster, command, decode_state(desired)))
+        except BadState as error:
+            self._reconciler.answer(Planned(cluster, command, error=str(error)))
+
+    def _compare(self, clusters: dict[str, Position]) -> None:
+        """Ask when a beacon shows a generation above ours; make up for a command that was missed, once."""
+        for cluster, position in clusters.items():
+            if cluster not in self._holdings.memory.states:
+                continue
+            command = max(self._holdings.holding(cluster).command, self._made_up.get(cluster, 0))
+            if position.command > command:
+                self._made_up[cluster] = position.command
+                self._reconciler.ask(Look("missed a broadcast", cluster))
+            behind = position.generation > self._holdings.released(cluster)
+            if behind and time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
+                self._asked = time.monotonic()
+                self._hello()
+
+    # --- from keepalived and the kernel ---------------------------------------------------------------------------
+
+    def occurred(self, occurrence: Occurrence) -> None:
+        """Tell the journal what happened to keepalived, and look at the host at once."""
+        match occurrence:
+            case Transition(instance, state, priority, previous):
+                self._enter(instance, state, priority, previous or "")
+                self._reconciler.ask(Look(f"{instance} is {state}"))
+            case Ended(end=End.STOPPED):
+                self._report(events.KeepalivedStopped(tuple(sorted(self.roles))), self._reconciler.cluster())
+                self._reconciler.ask(Look("keepalived stopped"))
+            case Ended():
+                self._report(events.KeepalivedDied(tuple(sorted(self.roles))), self._reconciler.cluster())
+                self._lose_roles()
+                self._reconciler.ask(Look("keepalived died"))
+            case Appeared():
+                self._report(events.KeepalivedStarted("operator"), self._reconciler.cluster())
+                self._reconciler.ask(Look("keepalived started"))
+            case BadLine():
+                logger.warning("keepalived wrote an unreadable line into its FIFO: %s", occurrence)
+
+    def _enter(self, instance: str, state: str, priority: int, previous: str) -> None:
+        addresses = tuple(vip.address for vip in vips(config_file.read(self._keepalived)).get(instance, ()))
+        self.roles[instance] = Role(state, priority, addresses)
+        self._report(events.VrrpTransition(instance, state, previous, priority, addresses), self._reconciler.cluster())
+
+    def _lose_roles(self) -> None:
+        """A keepalived that died said nothing of its instances: say it for it, since none is MASTER any more."""
+        for instance, role in list(self.roles.items()):
+            if role.state != "STOP":
+                self._enter(instance, "STOP", 0, role.state)
+
+    def done(self, put: PutReport) -> None:
+        """Tell the journal what the reconciler did to keepalived."""
+        if put.backup is not None:
+            self._report(
+                events.ConfigReplaced(str(self._keepalived.config), str(put.backup)), self._reconciler.cluster()
+            )
+        if put.action == "started":
+            self._report(events.KeepalivedStarted("minion"), self._reconciler.cluster())
+
+    def address_changed(self, identity: str, what: What) -> None:
+        """Look when an address of ours vanished; one that appears was added by us, or is for others to mind."""
+        if what == "vanished" and identity in self._reconciler.desired["address"]:
+            self._reconciler.ask(Look(f"address {identity} vanished"))

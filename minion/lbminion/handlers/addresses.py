@@ -1,0 +1,39 @@
+"""IP addresses on interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbminion.errors import ChangeError
+from lbminion.netlink.addresses import Addresses
+from lbstates.kinds.address import Address
+from lbstates.plan import Change
+
+from .handler import Observed, Wanted
+
+
+class HostAddresses:
+    """All addresses are read at once, which costs less than asking for some."""
+
+    kinds = ("address",)
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+
+    async def observe(self, _wanted: Wanted) -> Observed:
+        return {"address": dict(await self._addresses.dump())}
+
+    async def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
+        errors = []
+        for change in changes:
+            try:
+                if isinstance(change.after, Address):
+                    await self._addresses.add(change.after)
+                elif isinstance(change.before, Address):
+                    await self._addresses.delete(change.before)
+            except ChangeError as error:
+                errors.append(error)
+        return errors
+
+    def close(self) -> None:
+        """The socket belongs to whoever opened it."""

@@ -1,0 +1,35 @@
+"""What every handler of a kind of resource does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from lbminion.errors import ChangeError
+from lbstates.kinds.kind import Resource
+from lbstates.plan import Change
+
+Wanted = Mapping[str, AbstractSet[str]]
+"""Kind name -> the identities that are desired or owned."""
+Observed = dict[str, Mapping[str, Resource]]
+"""Kind name -> identity -> what the host says."""
+
+
+class Handler(Protocol):
+    """Reads and writes the resources of the kinds that it names."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+
+    async def observe(self, wanted: Wanted) -> Observed:
+        """Read what the host has of these kinds; at least everything that is wanted. Raises `HostError`."""
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
+        """Make the changes in their order; return those that failed. Raises `HostError` when nothing can be known."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the host; everything stays as it is."""
+        ...

@@ -1,0 +1,97 @@
+"""What the minion holds of its clusters: signed states as they came, what was released, and the inbox's memory.
+
+Every row is the bytes that the master signed. They are verified again each time they are read, so a changed disk is
+noticed like a changed message.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from lbstates.desired import RoleState, decode_state
+from lbwire.codec import pack, unpack
+from lbwire.envelope import Keys, unseal
+from lbwire.inbox import Accepted, Memory
+from lbwire.messages import Holding, State, open_payload
+
+from .store import transaction
+
+
+class Holdings:
+    """Reads and keeps; decides nothing. Numbers are committed to the disk before anything is done with them."""
+
+    def __init__(self, connection: sqlite3.Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+        row = connection.execute("SELECT value FROM kept WHERE key = 'memory'").fetchone()
+        self.memory = msgspec.convert(unpack(row[0]), Memory) if row else Memory()
+
+    def keep(self, accepted: Accepted, raw: bytes) -> None:
+        """Keep what was accepted, before it is acted upon; a state with its bytes, staged."""
+        state = isinstance(accepted.message, State)
+        if accepted.memory == self.memory and not state:
+            return
+        with transaction(self._connection, durable=state or accepted.envelope.type == "release"):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO kept VALUES ('memory', ?)",
+                (pack(msgspec.to_builtins(accepted.memory, builtin_types=(bytes,))),),
+            )
+            if state:
+                envelope = accepted.envelope
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
+                    (envelope.cluster, envelope.audience, envelope.generation, raw),
+                )
+        self.memory = accepted.memory
+
+    def release(self, cluster: str, generation: int) -> None:
+        """Note that a generation is the one to be in force from now on."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute(
+                "INSERT INTO released VALUES (?, ?, 0)"
+                " ON CONFLICT (cluster) DO UPDATE SET generation = excluded.generation",
+                (cluster, generation),
+            )
+
+    def applied(self, cluster: str, generation: int) -> None:
+        """Note that a generation is in force, and forget the states that it replaced."""
+        with transaction(self._connection, durable=True):
+            self._connection.execute("UPDATE released SET applied = ? WHERE cluster = ?", (generation, cluster))
+            self._connection.execute(
+                "DELETE FROM state WHERE cluster = ? AND generation < (SELECT max(newer.generation) FROM state AS newer"
+                " WHERE newer.cluster = state.cluster AND newer.audience = state.audience AND newer.generation <= ?)",
+                (cluster, generation),
+            )
+
+    def clusters(self) -> tuple[str, ...]:
+        """Name the clusters that this host has, or had, a part in."""
+        return tuple(sorted(self.memory.states))
+
+    def holding(self, cluster: str) -> Holding:
+        """Tell how far this host is with a cluster."""
+        staged = max((held.generation for held in self.memory.states.get(cluster, {}).values()), default=0)
+        row = self._connection.execute("SELECT applied FROM released WHERE cluster = ?", (cluster,)).fetchone()
+        return Holding(staged=staged, applied=row[0] if row else 0, command=self.memory.commands.get(cluster, 0))
+
+    def released(self, cluster: str) -> int:
+        """Tell which generation may be applied (0: none)."""
+        row = self._connection.execute("SELECT generation FROM released WHERE cluster = ?", (cluster,)).fetchone()
+        return row[0] if row else 0
+
+    def states(self, cluster: str, generation: int) -> list[RoleState]:
+        """Read, verify and decode each role's newest state of the cluster up to a generation.
+
+        Raises `lbwire.errors.Refused` or `lbstates.errors.BadState` for bytes that were changed on the disk.
+        """
+        rows = self._connection.execute(
+            "SELECT raw, max(generation) FROM state WHERE cluster = ? AND generation <= ? GROUP BY audience",
+            (cluster, generation),
+        ).fetchall()
+        found = []
+        for raw, _ in rows:
+            message = open_payload(unseal(raw, self._keys))
+            if isinstance(message, State):
+                found.append(decode_state(message.desired))
+        return found

@@ -1,0 +1,79 @@
+"""This host, as the reconciler sees it: facts, what it is, and a way to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from itertools import groupby
+
+from lbstates.plan import Plan, Resources
+from lbstates.resources import HostFacts
+
+from .errors import ChangeError
+from .handlers.addresses import HostAddresses
+from .handlers.handler import Handler, Observed
+from .handlers.ipvs import IpvsTable
+from .handlers.keepalived import KeepalivedReader
+from .handlers.sysctls import Sysctls
+from .keepalived.version import version
+from .netlink.addresses import Addresses
+
+
+class Host:
+    """Owns the handlers of all kinds of resource; a new kind is one line here, as in `lbstates.kinds.registry`."""
+
+    def __init__(self, addresses: Addresses, keepalived: KeepalivedReader) -> None:
+        self._addresses, self._keepalived = addresses, keepalived
+        self.ipvs = IpvsTable()
+        # IPVS first: its module brings the sysctls below net/ipv4/vs.
+        self._handlers: tuple[Handler, ...] = (self.ipvs, Sysctls(), HostAddresses(addresses), keepalived)
+        self._handler_of = {kind: handler for handler in self._handlers for kind in handler.kinds}
+
+    async def facts(self) -> HostFacts:
+        """Read what a desired state has to be derived with."""
+        paths = self._keepalived.paths
+        return HostFacts(await self._addresses.interfaces(), version(paths), str(paths.fifo))
+
+    async def observe(self, wanted: Mapping[str, AbstractSet[str]]) -> Resources:
+        """Read what this host has, at least of what is wanted. Raises `HostError`."""
+        observed: Observed = {}
+        for handler in self._handlers:
+            observed |= await handler.observe(wanted)
+        return observed
+
+    async def check(self, plan: Plan) -> None:
+        """Try what can be tried of a plan without changing anything. Raises `ChangeError`."""
+        for change in plan:
+            if change.kind == "keepalived":
+                await self._keepalived.check(change)
+
+    async def apply(self, plan: Plan) -> list[ChangeError]:
+        """Make the changes in the order of the plan, neighbours of one handler together.
+
+        After a failure nothing further is put in place: what comes later in the plan builds on what came before.
+        """
+        for handler, changes in groupby(plan, key=lambda change: self._handler_of[change.kind]):
+            errors = await handler.apply(list(changes))
+            if errors:
+                return errors
+        return []
+
+    def respect(self, plan: Plan) -> tuple[Plan, Plan]:
+        """Part a plan into what may be done, and what an operator who stopped keepalived does not want done."""
+        if not self._keepalived.held:
+            return plan, ()
+        respected = tuple(change for change in plan if change.kind == "keepalived" and change.after is not None)
+        return tuple(change for change in plan if change not in respected), respected
+
+    def release_hold(self) -> None:
+        """A push overrules an operator's stop of keepalived."""
+        self._keepalived.release_hold()
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """IPVS entries that the last observation found and that are of a sort we never make."""
+        return self.ipvs.foreign
+
+    def close(self) -> None:
+        for handler in self._handlers:
+            handler.close()

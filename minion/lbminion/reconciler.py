@@ -1,0 +1,237 @@
+"""Observe -> plan -> apply -> observe again -> report: the one place from which the host is changed.
+
+Jobs are done one after the other by one task, so no two of them ever see the host half changed. What is desired comes
+from `Holdings`, what is ours from the `Ledger`; what a plan is, is decided in `lbstates`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lbstates.desired import RoleState
+from lbstates.plan import Plan, Resources, foreign, index
+from lbwire import events
+from lbwire.messages import FromMinion, Planned, Reconciled
+
+from .holdings import Holdings
+from .host import Host
+from .ledger import Ledger
+from .notes import steps
+from .planner import CANNOT, Planner
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Plan a generation that was received, and say what it would change; its release comes later."""
+
+    cluster: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Plan a state that is not kept, and answer the master."""
+
+    cluster: str
+    command: int
+    state: RoleState
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Compare the host with what was released, and make it so.
+
+    `trigger` says why, in a word for the journal; a `push` also starts a keepalived that somebody stopped. `command`
+    is the number of the master's reconcile that is to be answered.
+    """
+
+    trigger: str
+    cluster: str = ""
+    command: int = 0
+
+    @property
+    def push(self) -> bool:
+        return self.trigger == "push"
+
+
+Job: TypeAlias = Stage | Trial | Look
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a look came to. `respected` is what was left alone because an operator wants it so."""
+
+    plan: Plan = ()
+    respected: Plan = ()
+    remaining: Plan = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def healed(self) -> Plan:
+        left = {(change.kind, change.identity) for change in self.remaining}
+        return tuple(change for change in self.plan if (change.kind, change.identity) not in left)
+
+    @property
+    def drift(self) -> int:
+        """How many changes remain, the respected ones included; an unreadable host counts as one."""
+        return len(self.remaining) + len(self.respected) or len(self.errors)
+
+
+class Reconciler:
+    """`report` raises an event (data, cluster), `answer` sends a message to the master."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        host: Host,
+        holdings: Holdings,
+        ledger: Ledger,
+        report: Callable[[events.Data, str], object],
+        answer: Callable[[FromMinion], object],
+    ) -> None:
+        self._planner, self._host, self._holdings, self._ledger = planner, host, holdings, ledger
+        self._report, self.answer = report, answer
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+        self._said_unhealed: tuple[object, ...] | None = None
+        self._said_foreign: frozenset[str] = frozenset()
+        self.desired: Resources = index(())
+        self.drift = 0
+
+    def ask(self, job: Job) -> None:
+        """Queue a job; it is done when the ones before it are."""
+        self._jobs.put_nowait(job)
+
+    async def run(self) -> None:
+        """Do the jobs, until cancelled. Looks that wait together are done as one."""
+        while True:
+            jobs = [await self._jobs.get()]
+            while not self._jobs.empty():
+                jobs.append(self._jobs.get_nowait())
+            for job in jobs:
+                if isinstance(job, Stage):
+                    await self._stage(job)
+                elif isinstance(job, Trial):
+                    await self._try(job)
+            looks = [job for job in jobs if isinstance(job, Look)]
+            if looks:
+                await self._look(looks)
+
+    # --- deciding without changing ------------------------------------------------------------------------------
+
+    async def _stage(self, job: Stage) -> None:
+        try:
+            states = self._holdings.states(job.cluster, job.generation)
+            plan = await self._planner.plan({job.cluster: states})
+        except CANNOT as error:
+            self._report(events.StateRefused(job.generation, "stage", str(error)), job.cluster)
+        else:
+            self._report(events.StateStaged(job.generation, steps(plan)), job.cluster)
+
+    async def _try(self, job: Trial) -> None:
+        try:
+            plan = await self._planner.plan({job.cluster: [job.state]})
+        except CANNOT as error:
+            self.answer(Planned(job.cluster, job.command, error=str(error)))
+        else:
+            self.answer(Planned(job.cluster, job.command, steps(plan)))
+
+    # --- changing -------------------------------------------------------------------------------------------------
+
+    async def _look(self, looks: Sequence[Look]) -> None:
+        push = any(look.push for look in looks)
+        trigger = "push" if push else looks[0].trigger
+        started = time.monotonic()
+        outcome = await self.reconcile(trigger)
+        seconds = time.monotonic() - started
+        self.drift = outcome.drift
+        self._conclude(trigger, outcome, seconds)
+        for look in looks:
+            if look.command:
+                self.answer(Reconciled(look.cluster, look.command, steps(outcome.healed), outcome.drift))
+
+    async def reconcile(self, trigger: str) -> Outcome:
+        """Make the host so, and read it again to be sure."""
+        try:
+            desired = await self._planner.desired()
+            observed = await self._planner.observed(desired)
+        except CANNOT as error:
+            return Outcome(errors=(str(error),))
+        self.desired = desired
+        if trigger == "push":
+            self._host.release_hold()
+        plan, respected = self._host.respect(self._planner.diff(desired, observed))
+        self._ledger.take(desired, observed)
+        self._notice_foreign(desired, observed)
+        if not plan:
+            self._ledger.settle(desired, observed)
+            return Outcome(respected=respected)
+        if trigger != "push" and not self._unapplied():
+            self._report(events.DriftFound(trigger, steps(plan)), self.cluster())
+        return await self._change(desired, plan, respected)
+
+    async def _change(self, desired: Resources, plan: Plan, respected: Plan) -> Outcome:
+        try:
+            errors = tuple(str(error) for error in await self._host.apply(plan))
+            observed = await self._planner.observed(desired)
+        except CANNOT as error:
+            return Outcome(plan, respected, remaining=plan, errors=(str(error),))
+        self._ledger.settle(desired, observed)
+        remaining, respected = self._host.respect(self._planner.diff(desired, observed))
+        return Outcome(plan, respected, remaining, errors)
+
+    # --- reporting ------------------------------------------------------------------------------------------------
+
+    def _conclude(self, trigger: str, outcome: Outcome, seconds: float) -> None:
+        unapplied = self._unapplied()
+        failed = bool(outcome.remaining or outcome.errors)
+        if failed:
+            self._say_unhealed(trigger, outcome, unapplied)
+            return
+        self._said_unhealed = None
+        for cluster, generation in unapplied.items():
+            self._holdings.applied(cluster, generation)
+            self._report(events.StateApplied(generation, steps(outcome.plan), seconds), cluster)
+        if outcome.plan and not unapplied:
+            self._report(events.DriftHealed(trigger, steps(outcome.healed), seconds), self.cluster())
+
+    def _say_unhealed(self, trigger: str, outcome: Outcome, unapplied: Mapping[str, int]) -> None:
+        """Say it once, not at every look: only a change of what is wrong, or a new push, is news."""
+        said = (outcome.remaining, outcome.errors)
+        if trigger == "push":
+            reason = "; ".join(outcome.errors) or "still to be done after applying: " + "; ".join(
+                change.describe() for change in outcome.remaining
+            )
+            for cluster, generation in unapplied.items():
+                self._report(events.StateRefused(generation, "apply", reason), cluster)
+        elif said != self._said_unhealed:
+            unhealed = events.DriftUnhealed(trigger, steps(outcome.remaining), outcome.errors)
+            self._report(unhealed, self.cluster())
+        self._said_unhealed = said
+
+    def _notice_foreign(self, desired: Resources, observed: Resources) -> None:
+        found = set(self._host.foreign)
+        for kind in ("service", "destination"):
+            found |= set(foreign(desired, observed, self._ledger.owned, kind))
+        if found - self._said_foreign:
+            self._report(events.Foreign(tuple(sorted(found))), self.cluster())
+        self._said_foreign = frozenset(found)
+
+    def _unapplied(self) -> dict[str, int]:
+        """Clusters with a released generation that is not yet known to be in force here."""
+        return {
+            cluster: released
+            for cluster in self._holdings.clusters()
+            if (released := self._holdings.released(cluster)) > self._holdings.holding(cluster).applied
+        }
+
+    def cluster(self) -> str:
+        """The cluster that a host-wide happening is filed under: the only one, or none."""
+        clusters = self._holdings.clusters()
+        return clusters[0] if len(clusters) == 1 else ""

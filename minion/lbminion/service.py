@@ -1,0 +1,196 @@
+"""`lbminion run`: puts the parts together, keeps them running, and takes them apart in order.
+
+Stopping the minion changes nothing on the host: keepalived, addresses and the IPVS table go on as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+
+from lbservice.files import private_directory
+from lbservice.keys import load_or_make_curve
+from lbservice.notify import Notifier
+from lbwire import events
+from lbwire.inbox import Inbox
+from lbwire.messages import Hello, Holding, Sample
+
+from .config import Config
+from .delivery import Delivery
+from .duties import Duties
+from .errors import HostError
+from .handlers.keepalived import KeepalivedHost
+from .holdings import Holdings
+from .host import Host
+from .keepalived.control import Control, Occurrence, PutReport
+from .keepalived.version import version as keepalived_version
+from .ledger import Ledger
+from .link import Link
+from .netlink.addresses import Addresses
+from .netlink.watch import AddressWatch
+from .parts import choose_manager_for, keepalived_paths, trusted_keys
+from .planner import Planner
+from .product import PRODUCT
+from .reconciler import Look, Reconciler
+from .sampler import Lists, statistics, table_differs
+from .spool import Spool
+from .status import Status, write_status
+from .store import open_store
+
+logger = logging.getLogger(__name__)
+
+
+async def serve(config: Config) -> None:
+    """Run the minion until SIGTERM or SIGINT. Raises `HostError`, `KeepalivedError`, `Unusable`, `OSError`."""
+    await Minion(config).run()
+
+
+class Minion:
+    """All parts of the service, for one host."""
+
+    def __init__(self, config: Config) -> None:
+        private_directory(config.state)
+        private_directory(config.runtime, 0o755)
+        self._config = config
+        self._notifier = Notifier()
+        manager = choose_manager_for(config)
+        self._paths = keepalived_paths(config, manager)
+        connection = open_store(config.state)
+        keys = trusted_keys(config)
+        self._holdings = Holdings(connection, keys)
+        self._spool = Spool(connection, self._committed)
+        self._addresses = Addresses()
+        self._control = Control(self._paths, manager, self._occurred)
+        keepalived = KeepalivedHost(self._paths, self._control, self._addresses, self._done)
+        self._host = Host(self._addresses, keepalived)
+        self._link = Link(config, load_or_make_curve(config.curve_key), self._received, self._connected, self._refused)
+        self._delivery = Delivery(self._spool, self._link.send)
+        ledger = Ledger(connection)
+        planner = Planner(config.name, self._host, self._holdings, ledger)
+        self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
+        self._duties = Duties(
+            Inbox(config.name, keys), self._holdings, self._reconciler, self._delivery, self._paths,
+            self._spool.add, self._hello,
+        )  # fmt: skip
+        self._accepted = True
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._spool.add(events.MinionStarted(PRODUCT))
+        await self._control.open()
+        watch = AddressWatch(self._duties.address_changed)
+        self._link.follow(self._holdings.clusters())
+        self._reconciler.ask(Look("start"))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(self._reconciler.run(), name="reconciler"),
+                    tasks.create_task(self._link.run(), name="link"),
+                    tasks.create_task(self._tick(), name="ticks"),
+                    tasks.create_task(self._look_now_and_then(), name="timer"),
+                    tasks.create_task(self._notifier.watchdog(), name="watchdog"),
+                ]
+                self._notifier.ready(f"{self._config.name}, master {self._config.master.address}")
+                await stop.wait()
+                self._notifier.stopping()
+                for task in running:
+                    task.cancel()
+        finally:
+            self._spool.flush()
+            watch.close()
+            self._host.close()
+            self._addresses.close()
+
+    def _occurred(self, occurrence: Occurrence) -> None:
+        self._duties.occurred(occurrence)
+
+    def _done(self, put: PutReport) -> None:
+        self._duties.done(put)
+
+    # --- the link ---------------------------------------------------------------------------------------------------
+
+    def _received(self, raw: bytes) -> None:
+        self._duties.received(raw)
+        self._link.follow(self._holdings.clusters())
+
+    def _connected(self) -> None:
+        self._accepted = True
+        self._delivery.connected()
+        self._hello()
+
+    def _refused(self) -> None:
+        if self._accepted:
+            logger.error(
+                "the master at %s does not accept this host's key: run `lbmaster keys accept %s` there",
+                self._config.master.address, self._config.name,
+            )  # fmt: skip
+        self._accepted = False
+
+    def _committed(self) -> None:
+        self._delivery.pump()
+
+    def _hello(self) -> None:
+        boot, sequence = self._spool.oldest()
+        self._link.send(
+            Hello(
+                product=PRODUCT,
+                keepalived=keepalived_version(self._paths) or "",
+                boot=boot,
+                sequence=sequence,
+                holdings=self._held(),
+            )
+        )
+
+    def _held(self) -> dict[str, Holding]:
+        return {cluster: self._holdings.holding(cluster) for cluster in self._holdings.clusters()}
+
+    # --- clockwork --------------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Sample, every interval; the sample is also the heartbeat that renews the lease."""
+        while True:
+            self._sample()
+            self._delivery.tick()
+            await asyncio.sleep(self._config.sample_interval)
+
+    def _sample(self) -> None:
+        services, destinations = self._count()
+        stopped = "stopped by an operator" if self._control.held else ""
+        sample = Sample(
+            time=time.time(),
+            holdings=self._held(),
+            roles=dict(self._duties.roles),
+            drift=self._reconciler.drift,
+            services=services,
+            destinations=destinations,
+            keepalived=stopped,
+        )
+        self._link.send(sample)
+        write_status(
+            self._config.runtime,
+            Status(self._config.name, self._config.master.address, self._link.online, self._accepted, sample),
+        )
+
+    def _count(self) -> Lists:
+        """Read the counters; an entry that is missing from the table is noticed here first."""
+        try:
+            snapshot = self._host.ipvs.snapshot()
+        except HostError as error:
+            logger.warning("cannot read the IPVS statistics: %s", error)
+            return (), ()
+        if snapshot is None:
+            return (), ()
+        if table_differs(self._reconciler.desired, snapshot):
+            self._reconciler.ask(Look("IPVS table changed"))
+        return statistics(snapshot)
+
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.reconcile_interval)
+            self._reconciler.ask(Look("timer"))

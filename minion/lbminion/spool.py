@@ -1,0 +1,83 @@
+"""Events on disk until the master has acknowledged them.
+
+An event's identity is (minion, boot, sequence): the boot number grows with every start of the minion, the sequence
+with every event of that boot. Events that are raised in one pass of the event loop are committed together, then sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lbwire.codec import pack, unpack
+from lbwire.events import Data, encode_data
+from lbwire.messages import Event
+
+from .store import transaction
+
+Position = tuple[int, int]
+"""(boot, sequence) of an event; (0, 0) lies before every event."""
+
+NOTHING: Final[Position] = (0, 0)
+
+
+class Spool:
+    """The minion's outgoing events. `committed` is called (without arguments) when new ones are safe to be sent."""
+
+    def __init__(self, connection: sqlite3.Connection, committed: Callable[[], None]) -> None:
+        self._connection = connection
+        self._committed = committed
+        self._fresh: list[Event] = []
+        self._sequence = 0
+        self.boot = self._begin_boot()
+
+    def _begin_boot(self) -> int:
+        """Choose a boot number above every earlier one, even if the disk was wiped (hence the clock: ms since 1970)."""
+        row = self._connection.execute("SELECT value FROM kept WHERE key = 'boot'").fetchone()
+        last = int(unpack(row[0])) if row else 0
+        boot = max(last + 1, time.time_ns() // 1_000_000)
+        with transaction(self._connection, durable=True):
+            self._connection.execute("INSERT OR REPLACE INTO kept VALUES ('boot', ?)", (pack(boot),))
+        return boot
+
+    def add(self, data: Data, cluster: str = "") -> Event:
+        """Raise an event. It is on disk, and `committed` called, before the event loop's next pass is over."""
+        self._sequence += 1
+        event = Event(self.boot, self._sequence, data.TYPE, time.time(), cluster, encode_data(data))
+        self._fresh.append(event)
+        if len(self._fresh) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
+        return event
+
+    def flush(self) -> None:
+        """Commit what was added."""
+        if not self._fresh:
+            return
+        rows = [(event.boot, event.sequence, pack(msgspec.to_builtins(event))) for event in self._fresh]
+        with transaction(self._connection):
+            self._connection.executemany("INSERT INTO event VALUES (?, ?, ?)", rows)
+        self._fresh.clear()
+        self._committed()
+
+    def after(self, position: Position, limit: int) -> list[Event]:
+        """Read at most `limit` committed events that follow a position, in order."""
+        rows = self._connection.execute(
+            "SELECT packed FROM event WHERE (boot, sequence) > (?, ?) ORDER BY boot, sequence LIMIT ?",
+            (*position, limit),
+        )
+        return [msgspec.convert(unpack(packed), Event) for (packed,) in rows]
+
+    def oldest(self) -> Position:
+        """Name the first event that is still kept, `NOTHING` if there is none."""
+        row = self._connection.execute("SELECT boot, sequence FROM event ORDER BY boot, sequence LIMIT 1").fetchone()
+        return (row[0], row[1]) if row else NOTHING
+
+    def acknowledged(self, position: Position) -> None:
+        """Forget everything up to and including a position: the master has journalled it."""
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM event WHERE (boot, sequence) <= (?, ?)", position)

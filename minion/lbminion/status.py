@@ -1,0 +1,37 @@
+"""What the running minion says of itself: a small file below /run, rewritten with every sample, for `lbminion status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lbservice.files import write_atomically
+from lbwire.messages import Sample
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`accepted` is False once the master has refused this host's key; `sample.time` tells how fresh this is."""
+
+    name: str
+    master: str
+    online: bool
+    accepted: bool
+    sample: Sample
+
+
+def _file(runtime: Path) -> Path:
+    return runtime / "status.json"
+
+
+def write_status(runtime: Path, status: Status) -> None:
+    """Replace the file in one step; raises `OSError`."""
+    write_atomically(_file(runtime), msgspec.json.encode(status), mode=0o644, durable=False)
+
+
+def read_status(runtime: Path) -> Status | None:
+    """Read what the service wrote last; None when there is nothing, or nothing that this version understands."""
+    try:
+        return msgspec.json.decode(_file(runtime).read_bytes(), type=Status)
+    except (OSError, msgspec.MsgspecError):
+        return None

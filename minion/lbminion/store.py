@@ -1,0 +1,48 @@
+"""The minion's memory on disk: one SQLite file that `holdings`, `ledger` and `spool` share."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lbservice.database import open_database
+
+VERSION: Final = 1
+SCHEMA: Final = """
+CREATE TABLE kept (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (
+    cluster TEXT NOT NULL, audience TEXT NOT NULL, generation INTEGER NOT NULL, raw BLOB NOT NULL,
+    PRIMARY KEY (cluster, audience, generation)
+) WITHOUT ROWID;
+CREATE TABLE released (cluster TEXT PRIMARY KEY, generation INTEGER NOT NULL, applied INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE owned (kind TEXT NOT NULL, identity TEXT NOT NULL, prior BLOB, PRIMARY KEY (kind, identity)) WITHOUT ROWID;
+CREATE TABLE event (
+    boot INTEGER NOT NULL, sequence INTEGER NOT NULL, packed BLOB NOT NULL, PRIMARY KEY (boot, sequence)
+) WITHOUT ROWID;
+"""
+
+
+def open_store(directory: Path) -> sqlite3.Connection:
+    """Open the minion's database below its state directory; raises `lbservice.database.Unusable`."""
+    return open_database(directory / "minion.sqlite", SCHEMA, VERSION)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Iterator[None]:
+    """All of it or nothing; `durable` also waits until the disk has it, for what must outlive a power cut."""
+    if durable:
+        connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    finally:
+        if durable:
+            connection.execute("PRAGMA synchronous = NORMAL")
