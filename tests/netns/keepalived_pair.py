@@ -97,10 +97,12 @@ class Node:
         return found
 
     def kill_all(self) -> None:
-        """What the OOM killer, or kill -9 on all of it, leaves behind."""
-        for pid in self.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """End all of it before any of it can act: a child whose parent dies first would clean up."""
+        pids = self.pids()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
 
 @contextlib.contextmanager

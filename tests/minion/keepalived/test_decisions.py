@@ -64,7 +64,7 @@ def test_after_a_death_nothing_is_known() -> None:
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["MASTER", "BACKUP", "FAULT", "STOP", "X"]))))
 def test_transitions_form_a_chain(said: list[tuple[str, str]]) -> None:
     """Each transition of an instance begins where its last one ended, and none leads nowhere."""
-    states, last = InstanceStates(), {}
+    states, last = InstanceStates(), dict[str, str]()
     for name, word in said:
         states, transition = states.after(_line(word, name))
         if transition is not None:
