@@ -1,0 +1,143 @@
+"""Events reach the master's journal in order, each once, over a link that loses, repeats and breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbminion import delivery as module
+from lbminion.delivery import Delivery
+from lbminion.spool import NOTHING, Position, Spool
+from lbminion.store import open_store
+from lbwire.events import KeepalivedStarted
+from lbwire.messages import Events
+
+
+class Master:
+    """Journals what follows what it has, skips the rest, and acknowledges its last."""
+
+    def __init__(self) -> None:
+        self.journal: list[Position] = []
+
+    @property
+    def last(self) -> Position:
+        return self.journal[-1] if self.journal else NOTHING
+
+    def receive(self, message: Events) -> Position:
+        if (message.after_boot, message.after_sequence) <= self.last:
+            self.journal += [p for e in message.events if (p := (e.boot, e.sequence)) > self.last]
+        return self.last
+
+
+def spool_with(tmp_path: Path, count: int) -> Spool:
+    spool = Spool(open_store(tmp_path), lambda: None)
+    add(spool, count)
+    return spool
+
+
+def add(spool: Spool, count: int) -> None:
+    import asyncio
+
+    async def raise_events() -> None:
+        for number in range(count):
+            spool.add(KeepalivedStarted(str(number)))
+        spool.flush()
+
+    asyncio.run(raise_events())
+
+
+def test_nothing_is_sent_before_the_master_has_said_what_it_has(tmp_path: Path) -> None:
+    """Else a new connection would begin with events that the master must refuse as a gap."""
+    sent: list[Events] = []
+    delivery = Delivery(spool_with(tmp_path, 3), lambda message: not sent.append(message))
+    delivery.pump()
+    delivery.connected()
+    delivery.pump()
+    assert sent == []
+    delivery.acknowledged(NOTHING)
+    assert [event.sequence for message in sent for event in message.events] == [1, 2, 3]
+
+
+def test_no_more_than_a_window_is_under_way(tmp_path: Path) -> None:
+    """A master that does not acknowledge is not buried."""
+    sent: list[Events] = []
+    delivery = Delivery(spool_with(tmp_path, 2 * module.WINDOW), lambda message: not sent.append(message))
+    delivery.connected()
+    delivery.acknowledged(NOTHING)
+    assert sum(len(message.events) for message in sent) == module.WINDOW
+    last = sent[-1].events[-1]
+    delivery.acknowledged((last.boot, last.sequence))
+    assert sum(len(message.events) for message in sent) == 2 * module.WINDOW
+
+
+def test_the_same_acknowledgement_twice_goes_back_at_once(tmp_path: Path) -> None:
+    """It says that the master saw a gap."""
+    sent: list[Events] = []
+    spool = spool_with(tmp_path, 3)
+    delivery = Delivery(spool, lambda message: not sent.append(message))
+    delivery.connected()
+    delivery.acknowledged(NOTHING)
+    delivery.acknowledged((spool.boot, 1))
+    sent.clear()
+    delivery.acknowledged((spool.boot, 1))
+    assert [event.sequence for message in sent for event in message.events] == [2, 3]
+
+
+def test_silence_is_answered_by_sending_again(tmp_path: Path) -> None:
+    """An acknowledgement can be lost, too."""
+    sent: list[Events] = []
+    delivery = Delivery(spool_with(tmp_path, 2), lambda message: not sent.append(message))
+    delivery.connected()
+    delivery.acknowledged(NOTHING)
+    sent.clear()
+    for _ in range(module.PATIENCE_TICKS):
+        delivery.tick()
+    assert [event.sequence for message in sent for event in message.events] == [1, 2]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32), loss=st.floats(0, 0.5))
+def test_all_events_arrive_once_and_in_order_whatever_is_lost(
+    tmp_path_factory: object, seed: int, loss: float
+) -> None:
+    """Messages and acknowledgements get lost, connections break; in the end the journal is complete."""
+    random = Random(seed)
+    spool = Spool(open_store(tmp_path_factory.mktemp("spool")), lambda: None)  # type: ignore[attr-defined]
+    master = Master()
+    answers: list[Position] = []
+
+    def send(message: Events) -> bool:
+        if random.random() < 0.1:
+            return False
+        if random.random() >= loss:
+            answers.append(master.receive(message))
+        return True
+
+    delivery = Delivery(spool, send)
+    total = 0
+    for _ in range(60):
+        happening = random.random()
+        if happening < 0.3:
+            add(spool, count := random.randint(1, 40))
+            total += count
+            delivery.pump()
+        elif happening < 0.4:
+            answers.clear()
+            delivery.connected()
+            answers.append(master.last)
+        elif answers and random.random() >= loss:
+            delivery.acknowledged(answers.pop(0))
+        else:
+            delivery.tick()
+    loss = 0.0
+    delivery.connected()
+    delivery.acknowledged(master.last)
+    for _ in range(200):
+        while answers:
+            delivery.acknowledged(answers.pop(0))
+        delivery.tick()
+    assert master.journal == [(spool.boot, sequence) for sequence in range(1, total + 1)]
+    assert spool.oldest() == NOTHING

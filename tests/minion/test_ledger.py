@@ -1,0 +1,52 @@
+"""The minion remembers what is its own, and what was there before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbminion.ledger import Ledger
+from lbminion.store import open_store
+from lbstates.kinds.address import Address
+from lbstates.kinds.sysctl import Sysctl
+from lbstates.plan import diff, index
+
+VIP = Address("lo", "172.28.128.200/32")
+OLD, NEW = Sysctl("net/ipv4/conf/all/arp_ignore", "0"), Sysctl("net/ipv4/conf/all/arp_ignore", "1")
+
+
+def test_what_was_taken_is_ours_after_a_restart_with_what_was_there_before(tmp_path: Path) -> None:
+    """A sysctl keeps its earlier value; an address that nobody had has none."""
+    Ledger(open_store(tmp_path)).take(index([VIP, NEW]), index([OLD]))
+    owned = Ledger(open_store(tmp_path)).owned
+    assert owned["address"] == {VIP.identity: None}
+    assert owned["sysctl"] == {OLD.identity: OLD}
+
+
+def test_the_earlier_value_is_remembered_once(tmp_path: Path) -> None:
+    """Taking again must not mistake our own value for the earlier one."""
+    ledger = Ledger(open_store(tmp_path))
+    ledger.take(index([NEW]), index([OLD]))
+    ledger.take(index([NEW]), index([NEW]))
+    assert ledger.owned["sysctl"] == {OLD.identity: OLD}
+
+
+def test_what_is_gone_and_not_desired_is_struck_out(tmp_path: Path) -> None:
+    """Both here and on the disk."""
+    ledger = Ledger(open_store(tmp_path))
+    ledger.take(index([VIP, NEW]), index([OLD]))
+    ledger.settle(index([]), index([VIP, NEW]))
+    assert ledger.owned["address"] == {VIP.identity: None}
+    ledger.settle(index([]), index([OLD]))
+    assert not any(ledger.owned.values())
+    assert not any(Ledger(open_store(tmp_path)).owned.values())
+
+
+def test_leaving_a_cluster_removes_the_vip_first_and_then_restores_the_sysctl(tmp_path: Path) -> None:
+    """The other way round the host would answer ARP for the VIP for a moment (pitfall R3)."""
+    ledger = Ledger(open_store(tmp_path))
+    ledger.take(index([NEW, VIP]), index([OLD]))
+    plan = diff(index([]), index([NEW, VIP]), ledger.owned)
+    assert [(change.verb, change.identity, change.after) for change in plan] == [
+        ("remove", VIP.identity, None),
+        ("set", OLD.identity, OLD),
+    ]

@@ -1,0 +1,80 @@
+"""Events wait on disk, in order, until they are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from lbminion.spool import NOTHING, Spool
+from lbminion.store import open_store
+from lbwire.events import KeepalivedStarted, MinionStarted
+
+
+def spool(directory: Path, committed: list[int] | None = None) -> Spool:
+    counter = committed if committed is not None else []
+    return Spool(open_store(directory), lambda: counter.append(1))
+
+
+async def test_events_are_on_disk_before_committed_is_called(tmp_path: Path) -> None:
+    """What was told to be sent survives the process."""
+    calls: list[int] = []
+    first = spool(tmp_path, calls)
+    event = first.add(MinionStarted("x"), "netology")
+    assert first.after(NOTHING, 10) == []
+    await asyncio.sleep(0)
+    assert calls == [1]
+    assert spool(tmp_path).after(NOTHING, 10) == [event]
+
+
+async def test_events_of_one_pass_of_the_loop_are_committed_together(tmp_path: Path) -> None:
+    """A burst costs one transaction."""
+    calls: list[int] = []
+    store = spool(tmp_path, calls)
+    events = [store.add(KeepalivedStarted(str(number))) for number in range(100)]
+    await asyncio.sleep(0)
+    assert calls == [1]
+    assert store.after(NOTHING, 1000) == events
+
+
+async def test_a_restart_begins_a_boot_above_every_earlier_one(tmp_path: Path) -> None:
+    """(boot, sequence) is never used twice, and order is kept over restarts."""
+    boots = []
+    for _ in range(5):
+        store = spool(tmp_path)
+        store.add(MinionStarted("x"))
+        store.flush()
+        boots.append(store.boot)
+    assert boots == sorted(set(boots))
+    assert [event.boot for event in store.after(NOTHING, 10)] == boots
+
+
+async def test_a_clock_set_back_does_not_bring_a_boot_number_back(tmp_path: Path) -> None:
+    """The clock only helps after the disk was wiped; the number on the disk counts."""
+    connection = open_store(tmp_path)
+    first = Spool(connection, lambda: None)
+    from lbwire.codec import pack
+
+    future = first.boot + 10**12
+    connection.execute("UPDATE kept SET value = ? WHERE key = 'boot'", (pack(future),))
+    assert Spool(connection, lambda: None).boot == future + 1
+
+
+async def test_what_is_acknowledged_is_forgotten_and_nothing_else(tmp_path: Path) -> None:
+    """The rest keeps its order and its identity."""
+    store = spool(tmp_path)
+    events = [store.add(KeepalivedStarted(str(number))) for number in range(10)]
+    store.flush()
+    store.acknowledged((store.boot, 4))
+    assert store.after(NOTHING, 100) == events[4:]
+    assert store.oldest() == (store.boot, 5)
+    store.acknowledged((store.boot, 10))
+    assert store.oldest() == NOTHING
+
+
+async def test_an_acknowledgement_of_something_older_changes_nothing(tmp_path: Path) -> None:
+    """As after a master was restored from an old backup."""
+    store = spool(tmp_path)
+    events = [store.add(KeepalivedStarted(str(number))) for number in range(3)]
+    store.flush()
+    store.acknowledged((1, 999))
+    assert store.after(NOTHING, 100) == events
