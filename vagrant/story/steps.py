@@ -1,0 +1,230 @@
+"""The story: each step does something to the cluster, checks what comes of it, and says so in a line.
+
+A step raises `Unexpected` when the cluster is not as it should be. The steps build on each other, in the order of `STORY`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from story.hosts import CLUSTER, DIRECTORS, MASTER, MASTER_ADDRESS, REAL_SERVERS, VIP, Hosts, Unexpected
+from story.outcome import Outcome
+
+CLUSTER_FILE: Final = Path(__file__).resolve().parent.parent / "cluster.yaml"
+ON_MASTER: Final = "/root/cluster.yaml"
+REQUESTS: Final = 50
+ALL: Final = (*REAL_SERVERS, *DIRECTORS)
+
+
+def expect(true: bool, what: str, seen: object) -> None:
+    """Raise `Unexpected` unless it is so."""
+    if not true:
+        raise Unexpected(f"{what}, but saw {seen}")
+
+
+def start_master(hosts: Hosts) -> Outcome:
+    """The master is set up and started on netology5."""
+    fingerprint = hosts.lbmaster(f"init --listen {MASTER_ADDRESS}").rpartition(" ")[2]
+    hosts.out(MASTER, "systemctl enable -q --now lbmaster")
+    hosts.until(
+        lambda: hosts.runner.run(MASTER, "lbmaster keys list", check=False).returncode == 0, "the master answers"
+    )
+    return Outcome(f"master on {MASTER}, fingerprint {fingerprint[:12]}...", figures={"fingerprint": fingerprint})
+
+
+def join(hosts: Hosts) -> Outcome:
+    """Three hosts join with a one-time token, one waits until the operator accepts its key."""
+    fingerprint = hosts.lbmaster("init").split("Fingerprint: ")[1].split()[0]
+    command = f"lbminion join --master {MASTER_ADDRESS} --fingerprint {fingerprint}"
+    *with_token, waiting = ALL
+    for host in with_token:
+        token = hosts.lbmaster(f"keys token --ttl 10m --name {host}").splitlines()[-1]
+        hosts.out(host, f"{command} --token {token}")
+    hosts.out(waiting, f"(setsid {command} >/tmp/join.log 2>&1 </dev/null &)")
+    hosts.until(lambda: _key_state(hosts, waiting) == "pending", f"{waiting} is pending")
+    hosts.lbmaster(f"keys accept {waiting}")
+    hosts.until(
+        lambda: hosts.runner.run(waiting, "test -s /etc/lbminion/minion.toml", check=False).returncode == 0,
+        f"{waiting} is let in",
+    )
+    for host in ALL:
+        hosts.out(host, "systemctl enable -q --now lbminion")
+    hosts.until(lambda: _all_seen(hosts), "every minion is heard of")
+    return Outcome(f"{', '.join(with_token)} by token, {waiting} accepted by hand; all four are heard of")
+
+
+def _key_state(hosts: Hosts, host: str) -> str | None:
+    keys = hosts.ask("keys list --json")["keys"]
+    return next((key["state"] for key in keys if key["name"] == host), None)
+
+
+def _all_seen(hosts: Hosts) -> bool:
+    return set(ALL) <= set(hosts.ask("status --json")["unassigned"])
+
+
+def plan(hosts: Hosts) -> Outcome:
+    """The plan names what would change on every host, and changes nothing."""
+    hosts.runner.run(MASTER, f"cat >{ON_MASTER}", stdin=CLUSTER_FILE.read_text())
+    planned = hosts.ask(f"plan --json {ON_MASTER}")["hosts"]
+    counts = {host: len(answer["steps"]) for host, answer in planned.items()}
+    expect(set(counts) == set(ALL) and all(counts.values()), "a plan with changes for each of the four hosts", planned)
+    expect(not any(hosts.has_vip(host) for host in ALL), "no host to be changed by a plan", "a VIP")
+    return Outcome(f"{sum(counts.values())} changes on 4 hosts, none made", figures={"changes": counts})
+
+
+def push(hosts: Hosts) -> Outcome:
+    """One push makes the four hosts so, and one director takes the VIP."""
+    pushed = hosts.ask(f"push --json {ON_MASTER}")
+    expect(pushed["outcome"] == "converged", "the push to converge", pushed)
+    _, elected = hosts.until(hosts.holder, "a director holds the VIP")
+    holder = hosts.holder()
+    expect(holder == DIRECTORS[0], f"{DIRECTORS[0]} to hold the VIP", holder)
+    for host in REAL_SERVERS:
+        expect(hosts.has_vip(host), f"the VIP on lo of {host}", "none")
+    return Outcome(
+        f"generation {pushed['generation']} in force on 4 hosts; VIP {VIP} on {holder} after {elected:.1f} s more",
+        seconds=pushed["seconds"],
+        figures={"generation": pushed["generation"], "election_seconds": elected},
+    )
+
+
+def balance(hosts: Hosts) -> Outcome:
+    """50 requests through the VIP are shared equally."""
+    report = hosts.request(REQUESTS)
+    half = dict.fromkeys(REAL_SERVERS, REQUESTS // 2)
+    expect(report["answered"] == half and report["logged"] == half, f"{half} answers and log lines", report)
+    shares = " / ".join(f"{host} {count}" for host, count in report["logged"].items())
+    return Outcome(f"{REQUESTS} requests: {shares} (access logs)", seconds=report["seconds"], figures=report)
+
+
+def stats(hosts: Hosts) -> Outcome:
+    """The cluster-wide statistics show the requests, on the active director only."""
+    # The kernel sums up its per-CPU counters every two seconds, so the figures follow with that delay.
+    counted, _ = hosts.until(
+        lambda: _if_counted(hosts, DIRECTORS[0], REQUESTS), "the connections are counted", within=15
+    )
+    print(hosts.lbmaster(f"stats {CLUSTER}"))
+    expect(counted.get(DIRECTORS[1], 0) == 0, f"nothing counted on {DIRECTORS[1]}", counted)
+    return Outcome(f"connections counted: {_per_host(counted)}", figures={"connections": counted})
+
+
+def _if_counted(hosts: Hosts, director: str, connections: int) -> dict[str, int] | None:
+    counted = hosts.connections()
+    return counted if counted.get(director, 0) >= connections else None
+
+
+def _per_host(counted: dict[str, int]) -> str:
+    return ", ".join(f"{host} {number}" for host, number in counted.items())
+
+
+def fail_over(hosts: Hosts) -> Outcome:
+    """Keepalived is stopped on the active director: the other one takes the VIP, and the requests go on."""
+    active, standby = DIRECTORS
+    before, since = hosts.connections(), hosts.cursor()
+    hosts.out(active, "systemctl stop keepalived")
+    _, elapsed = hosts.until(lambda: hosts.holder() == standby, f"{standby} holds the VIP")
+    expect(hosts.has_vip(standby) and not hosts.has_vip(active), "the VIP on the standby only", "otherwise")
+    shares = balance(hosts)
+    goal = before.get(standby, 0) + REQUESTS
+    after, _ = hosts.until(lambda: _if_counted(hosts, standby, goal), "the connections are counted", within=15)
+    expect(after[active] == before[active], f"no new connection on {active}", after)
+    failover, _ = hosts.until(lambda: hosts.event(since, "failover", target=standby), "the failover is told")
+    return Outcome(
+        f"VIP on {standby}; {shares.said}; counted since: {_per_host({h: after[h] - before[h] for h in after})}",
+        seconds=elapsed,
+        figures={"failover": failover["data"], "requests": shares.figures, "handover": _handover(hosts, since)},
+    )
+
+
+def _handover(hosts: Hosts, since: int) -> dict[str, float]:
+    """From "STOP" on the one to "MASTER" on the other, by the hosts' own clocks."""
+    stop = hosts.event(since, "vrrp.transition", DIRECTORS[0], state="STOP")
+    master = hosts.event(since, "vrrp.transition", DIRECTORS[1], state="MASTER")
+    return {"seconds": master["time"] - stop["time"]} if stop and master else {}
+
+
+def respect_stop(hosts: Hosts) -> Outcome:
+    """The stopped keepalived stays stopped: a reconcile does not undo what an operator did."""
+    hosts.lbmaster(f"reconcile {CLUSTER} || true")
+    running = hosts.runner.run(DIRECTORS[0], "systemctl is-active keepalived", check=False).stdout.strip()
+    expect(running == "inactive", "keepalived left alone", running)
+    note = hosts.ask(f"status --json {CLUSTER}")["clusters"][CLUSTER]["hosts"][DIRECTORS[0]]
+    expect("stopped" in note["keepalived"], "the status to say that it was stopped", note)
+    return Outcome(f"keepalived on {DIRECTORS[0]} is left alone, and shown as {note['keepalived']!r}")
+
+
+def show_events(hosts: Hosts) -> Outcome:
+    """The journal tells what happened, in the order in which it came."""
+    text = hosts.lbmaster("events --limit 25")
+    print("\n".join(f"      {line}" for line in text.splitlines()))
+    events = hosts.events(0)
+    kinds = {event["type"] for event in events}
+    wanted = {"push.started", "push.finished", "state.applied", "vrrp.transition", "keepalived.stopped", "failover"}
+    expect(wanted <= kinds, f"events of the types {sorted(wanted)}", sorted(kinds))
+    cursors = [event["cursor"] for event in events]
+    expect(cursors == sorted(set(cursors)), "each event once and in order", cursors)
+    return Outcome(f"{len(events)} events of {len(kinds)} types, each once, in order", figures={"events": len(events)})
+
+
+def come_back(hosts: Hosts) -> Outcome:
+    """Keepalived is started again: the VIP goes home."""
+    home = DIRECTORS[0]
+    hosts.out(home, "systemctl start keepalived")
+    _, elapsed = hosts.until(lambda: hosts.holder() == home, f"{home} holds the VIP again")
+    return Outcome(f"VIP back on {home}; {balance(hosts).said}", seconds=elapsed)
+
+
+def lose_vip(hosts: Hosts) -> Outcome:
+    """Somebody deletes the VIP from `lo` of a real server: it is back before anybody notices."""
+    host, since = REAL_SERVERS[0], hosts.cursor()
+    hosts.out(host, f"ip address del {VIP}/32 dev lo")
+    healed, _ = hosts.until(lambda: hosts.event(since, "drift.healed", host), "the VIP is healed")
+    expect(hosts.has_vip(host), f"the VIP on {host}", "none")
+    return _healed(hosts, healed, since)
+
+
+def empty_table(hosts: Hosts) -> Outcome:
+    """Somebody empties the IPVS table of the active director: it is filled again."""
+    host, since = DIRECTORS[0], hosts.cursor()
+    hosts.out(host, "ipvsadm -C")
+    healed, _ = hosts.until(lambda: hosts.event(since, "drift.healed", host), "the table is healed")
+    return _healed(hosts, healed, since)
+
+
+def _healed(hosts: Hosts, healed: dict[str, Any], since: int) -> Outcome:
+    balanced = balance(hosts)
+    expect(hosts.event(since, "drift.found", healed["minion"]) is not None, "drift.found before it", "nothing")
+    steps = ", ".join(f"{step['kind']} {step['identity']}" for step in healed["data"]["steps"])
+    seconds = healed["data"]["seconds"]
+    return Outcome(f"{healed['minion']} healed {steps}; {balanced.said}", seconds=seconds, figures=healed["data"])
+
+
+def push_again(hosts: Hosts) -> Outcome:
+    """An untouched second push changes nothing anywhere."""
+    pushed = hosts.ask(f"push --json {ON_MASTER}")
+    changes = {host: answer["steps"] for host, answer in pushed["hosts"].items()}
+    expect(pushed["outcome"] == "converged" and not any(changes.values()), "a push without a change", pushed)
+    return Outcome(
+        f"generation {pushed['generation']}: no change on any host",
+        seconds=pushed["seconds"],
+        figures={"generation": pushed["generation"]},
+    )
+
+
+STORY: Final[tuple[Callable[[Hosts], Outcome], ...]] = (
+    start_master,
+    join,
+    plan,
+    push,
+    balance,
+    stats,
+    fail_over,
+    respect_stop,
+    show_events,
+    come_back,
+    lose_vip,
+    empty_table,
+    push_again,
+)
