@@ -13,10 +13,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from .conversation import (
     CONTROL_SOCKET,
@@ -100,16 +100,18 @@ async def events(
     path = Path(socket)
     wanted: Json = {"types": list(types) or None, "hosts": list(hosts) or None, "cluster": cluster}
     if not follow:
-        async for event in _read(path, {**wanted, "since": since, "limit": limit, "follow": False}):
-            yield event
+        async with _Answers(path, {**wanted, "since": since, "limit": limit, "follow": False}) as answers:
+            while (note := await answers.note()) is not None:
+                yield _event(note)
         return
     given, pause = 0, FIRST_PAUSE
     while limit is None or given < limit:
         try:
             if since is None:
                 since = await _newest(path, wanted)
-            async with aclosing(_read(path, {**wanted, "since": since, "follow": True})) as stream:
-                async for event in stream:
+            async with _Answers(path, {**wanted, "since": since, "follow": True}) as answers:
+                while (note := await answers.note()) is not None:
+                    event = _event(note)
                     if event.cursor <= since:
                         continue
                     since, given, pause = event.cursor, given + 1, FIRST_PAUSE
@@ -126,54 +128,57 @@ async def events(
 
 async def _newest(path: Path, wanted: Json) -> int:
     """Ask where the journal ends: a subscriber that starts "now" needs a cursor to resume from before its first event."""
-    async with aclosing(_answers(path, {**wanted, "limit": 0, "follow": False})) as answers:
-        async for _, result in answers:
-            if result is not None and isinstance(cursor := result.get("cursor"), int):
-                return cursor
-    raise NotUnderstood(f"the master at {path} does not say where its journal ends; are both of the same release?")
-
-
-async def _read(path: Path, arguments: Json) -> AsyncGenerator[Event, None]:
-    async with aclosing(_answers(path, arguments)) as answers:
-        async for note, result in answers:
-            if result is not None:
-                return
-            yield _event(note)
+    async with _Answers(path, {**wanted, "limit": 0, "follow": False}) as answers:
+        while await answers.note() is not None:
+            pass
+        cursor = answers.result.get("cursor")
+    if not isinstance(cursor, int):
+        raise NotUnderstood(f"the master at {path} does not say where its journal ends; are both of the same release?")
+    return cursor
 
 
 def _event(note: Json) -> Event:
-    try:
-        return Event(**note)
-    except TypeError:
-        pass
-    # A newer master may say more of an event than this release knows.
+    """Make an event of a note; a newer master may say more of an event than this release knows."""
     try:
         return Event(**{name: note[name] for name in Event.__slots__})
     except KeyError as error:
         raise NotUnderstood(f"an event without {error}; are the master and this client of the same release?") from None
 
 
-async def _answers(path: Path, arguments: Json) -> AsyncGenerator[tuple[Json, Json | None], None]:
-    """Yield (note, None) until the one (-, result), then end. Raises `Unreachable`, `BrokenOff`, `RequestRefused`."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
-    except OSError as error:
-        raise unreachable(path, error) from None
-    try:
-        writer.write(encode_request("events", arguments))
-        while line := await reader.readline():
-            if not line.endswith(b"\n"):
-                break
-            note, result = decode_answer(line)
-            yield note, result
-            if result is not None:
-                return
-        raise BrokenOff(f"the master at {path} ended the stream")
-    except ConnectionError as error:
-        raise BrokenOff(f"the master at {path} hung up: {error.strerror}") from None
-    except ValueError:
-        raise NotUnderstood(f"a line of the master's answer has more than {LINE_LIMIT} bytes") from None
-    finally:
-        writer.close()
+class _Answers:
+    """One `events` request. No generator: Python cannot close one inside another in order when the loop ends."""
+
+    def __init__(self, path: Path, arguments: Json) -> None:
+        self._path = path
+        self._line = encode_request("events", arguments)
+        self.result: Json = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect and ask; raises `Unreachable`."""
+        try:
+            self._reader, self._writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
+        except OSError as error:
+            raise unreachable(self._path, error) from None
+        self._writer.write(self._line)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
         with suppress(OSError):
-            await writer.wait_closed()
+            await self._writer.wait_closed()
+
+    async def note(self) -> Json | None:
+        """Wait for the next note; None after the last one. Raises `BrokenOff`, `RequestRefused`, `NotUnderstood`."""
+        try:
+            line = await self._reader.readline()
+        except ConnectionError as error:
+            raise BrokenOff(f"the master at {self._path} hung up: {error.strerror}") from None
+        except ValueError:
+            raise NotUnderstood(f"a line of the master's answer has more than {LINE_LIMIT} bytes") from None
+        if not line.endswith(b"\n"):
+            raise BrokenOff(f"the master at {self._path} ended the stream")
+        note, result = decode_answer(line)
+        if result is None:
+            return note
+        self.result = result
+        return None

@@ -143,7 +143,9 @@ def unreachable(path: Path, error: OSError) -> Unreachable:
     match error.errno:
         case errno.ENOENT:
             return Unreachable(
-                path, "there is no such socket", "is it running? systemctl start lbmaster, or name its socket"
+                path,
+                "there is no such socket",
+                "is it running? systemctl start lbmaster, or name its socket (--socket)",
             )
         case errno.ECONNREFUSED:
             return Unreachable(path, "nobody listens there", "is it running? systemctl start lbmaster")

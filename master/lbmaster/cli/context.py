@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,9 @@ from lbmaster import conversation
 from lbmaster.conversation import Json
 
 from . import exits
+
+if TYPE_CHECKING:
+    from lbmaster.config import Config
 
 CONFIG_FILE: Final = Path("/etc/lbmaster/master.toml")
 FILE_LIMIT: Final = 4 * 1024 * 1024
@@ -46,15 +49,23 @@ class Settings:
     def config_file(self) -> Path:
         return self.config or CONFIG_FILE
 
+    def load(self) -> Config:
+        """Read the master's configuration; raises `Failure`."""
+        from lbmaster.config import load  # noqa: PLC0415 - most commands need no configuration
+        from lbmaster.errors import StartupError  # noqa: PLC0415
+
+        try:
+            return load(self.config_file)
+        except StartupError as error:
+            raise Failure(str(error), exits.USAGE, "bad_config") from error
+
     @property
     def control_socket(self) -> Path:
         """--socket, else where the file given as --config puts it, else the default."""
         if self.socket is not None:
             return self.socket
         if self.config is not None:
-            from lbmaster.config import load  # noqa: PLC0415 - most commands need no configuration
-
-            return load(self.config).control_socket
+            return self.load().control_socket
         return conversation.CONTROL_SOCKET
 
     @property

@@ -22,7 +22,7 @@ from .verb import Verb
 def init(settings: Settings, listen: str, state_dir: Path | None, runtime_dir: Path | None) -> None:
     """Make the master's keys, configuration and directories.
 
-    Once: nothing that exists is overwritten. Prints the fingerprint that minions join with. Ports: 7411 (broadcast), 7412 (uplink), 7413 (join), all TCP.
+    Nothing that exists is overwritten, so it may be run again. Prints the fingerprint that minions join with. Ports: 7411 (broadcast), 7412 (uplink), 7413 (join), all TCP.
 
     \b
     Examples:
@@ -33,13 +33,14 @@ def init(settings: Settings, listen: str, state_dir: Path | None, runtime_dir: P
     from lbmaster.config import init as make  # noqa: PLC0415 - loaded when needed: --help stays quick
     from lbmaster.errors import StartupError  # noqa: PLC0415
 
+    kept = " (kept as it was)" if settings.config_file.exists() else ""
     try:
         fingerprint = make(settings.config_file, listen=listen, state_dir=state_dir, runtime_dir=runtime_dir)
     except StartupError as error:
         raise Failure(str(error), exits.FAILED, "startup") from error
     show(
         (
-            Line(f"Configuration: {settings.config_file}"),
+            Line(f"Configuration: {settings.config_file}{kept}"),
             Line(f"Fingerprint: {fingerprint}"),
             Line("Next: systemctl start lbmaster, and on every host:", terminal_only=True),
             Line(f"lbminion join --master ADDRESS --fingerprint {fingerprint}", indent=2, terminal_only=True),
@@ -60,15 +61,16 @@ def serve(settings: Settings, log_level: str) -> None:
       systemctl enable --now lbmaster
       lbmaster --config ./master.toml serve --log-level debug
     """
+    config = settings.load()
+
     import asyncio  # noqa: PLC0415 - loaded when needed: --help stays quick
 
-    from lbmaster.config import load  # noqa: PLC0415
     from lbmaster.errors import StartupError  # noqa: PLC0415
     from lbmaster.service import serve as run  # noqa: PLC0415
     from lbservice import log  # noqa: PLC0415
 
     log.configure(log_level)
     try:
-        asyncio.run(run(load(settings.config_file)))
+        asyncio.run(run(config))
     except StartupError as error:
         raise Failure(str(error), exits.FAILED, "startup") from error

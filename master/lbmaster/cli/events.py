@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -71,8 +72,9 @@ def events(
         stream = client.events(
             since, follow=follow, types=types, hosts=hosts, cluster=cluster, limit=limit or newest, socket=path
         )
-        async for event in stream:
-            _show(event, as_json=as_json)
+        async with aclosing(stream):
+            async for event in stream:
+                _show(event, as_json=as_json)
 
     try:
         asyncio.run(run())

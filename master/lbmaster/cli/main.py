@@ -36,7 +36,7 @@ from .verb import Family, Verb
     show_envvar=True,
     help="The master's configuration; says where its socket is, too. [default: /etc/lbmaster/master.toml]",
 )
-@click.version_option(package_name="lbmaster")
+@click.version_option(package_name="lbmaster", prog_name="lbmaster")
 @click.pass_context
 def main(ctx: click.Context, socket: Path | None, config: Path | None) -> None:
     """One file for a cluster of Linux load balancers: push it, and every host makes itself so.

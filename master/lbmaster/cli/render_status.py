@@ -37,6 +37,7 @@ def status_page(status: Status) -> Page:
 
 def _cluster(name: str, cluster: Cluster) -> Iterator[Line | Table]:
     unhealthy = sum(not healthy(host, cluster) for host in cluster.hosts.values())
+    unhealthy += sum(holder(vip).tone == "bad" for vip in cluster.vips.values())
     verdict = f"{unhealthy} NOT AS IT SHALL BE" if unhealthy else "all as they shall be"
     yield Line(
         f"Cluster {name}: generation {cluster.released}, {count(len(cluster.hosts), 'host')}, {verdict}",

@@ -91,7 +91,7 @@ def _push_finished(it: e.PushFinished) -> str:
 
 def _lost(it: e.MinionLost) -> str:
     roles = ", ".join(f"{instance} {state}" for instance, state in sorted(it.roles.items()))
-    return f"not heard of for {seconds(it.silent_seconds)}; unknown from now on: {roles or 'no VRRP role'}"
+    return f"{it.host or 'minion'} was not heard of for {seconds(it.silent_seconds)}; unknown from now on: {roles or 'no VRRP role'}"
 
 
 # fmt: off
@@ -112,13 +112,13 @@ SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "keepalived.died": lambda it: f"keepalived died; was in charge of: {', '.join(it.instances) or 'nothing'}",
     "keepalived.config_replaced": lambda it: f"{it.path} was not ours and is replaced; the original is at {it.backup}",
     "minion.started": lambda it: f"minion started ({it.product})",
-    "minion.online": lambda it: f"minion online ({it.product})",
+    "minion.online": lambda it: f"{it.host or 'minion'} is online ({it.product})",
     "minion.lost": _lost,
     "message.refused": lambda it: f"{count(it.count, 'message')} refused ({it.reason}): {it.text}",
     "push.started": lambda it: f"push of generation {it.generation} to {', '.join(it.hosts)} started by {it.by}",
     "push.finished": _push_finished,
-    "key.pending": lambda it: f"wants to join with the key {it.fingerprint}: lbmaster keys accept",
-    "key.accepted": lambda it: f"key {it.fingerprint} accepted by {it.by}",
-    "key.revoked": lambda it: f"key {it.fingerprint} rejected or revoked",
+    "key.pending": lambda it: f"{it.host or 'a minion'} wants to join with the key {it.fingerprint}: lbmaster keys accept {it.host}",
+    "key.accepted": lambda it: f"key of {it.host or 'a minion'} accepted by {it.by}: {it.fingerprint}",
+    "key.revoked": lambda it: f"key of {it.host or 'a minion'} rejected or revoked: {it.fingerprint}",
 }
 # fmt: on

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.master.cli.scripted import Master
 
 from lbmaster.cli.main import main
-from tests.master.cli.scripted import Master
 
 Run = Callable[..., Result]
 

@@ -38,12 +38,12 @@ class Master:
     def events_socket(self) -> Path:
         return self.folder / "events.sock"
 
-    def happens(self, type: str, minion: str = "netology3", cluster: str = "netology", **data: Any) -> int:
+    def happens(self, event_type: str, minion: str = "netology3", cluster: str = "netology", **data: Any) -> int:
         """Journal an event, and wake those who follow; returns its cursor."""
         with self.grown:
             cursor = len(self.journal) + 1
             self.journal.append({
-                "cursor": cursor, "minion": minion, "boot": 1, "sequence": cursor, "type": type,
+                "cursor": cursor, "minion": minion, "boot": 1, "sequence": cursor, "type": event_type,
                 "time": 1700000000.25, "received": 1700000000.5, "cluster": cluster, "data": data,
             })  # fmt: skip
             self.grown.notify_all()
@@ -116,13 +116,15 @@ class Master:
         with self.grown:
             self.followers += 1
             self.grown.notify_all()
-        while True:
-            with self.grown:
-                self.grown.wait_for(lambda: self.stopping or len(self.journal) > position)
-                if self.stopping:
-                    return
-                new, position = self.journal[position:], len(self.journal)
+        while new := self._after(position):
+            position += len(new)
             yield from ({"note": event} for event in new if _passes(event, request))
+
+    def _after(self, position: int) -> list[Json]:
+        """Wait for events; none: the server stops."""
+        with self.grown:
+            self.grown.wait_for(lambda: self.stopping or len(self.journal) > position)
+            return [] if self.stopping else self.journal[position:]
 
     def wait_for_follower(self, number: int = 1) -> None:
         """Wait until so many subscriptions have been made since the beginning."""

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests.master.cli import examples
 from tests.master.cli.conftest import Run
 from tests.master.cli.scripted import Master
@@ -223,9 +222,7 @@ def test_an_answer_of_another_shape_is_reported(master: Master, run: Run, file: 
         (b"x" * (4 * 1024 * 1024 + 1), "is larger than"),
     ],
 )
-def test_a_file_that_cannot_be_read_exits_2(
-    run: Run, tmp_path: Path, content: bytes | None, expected: str
-) -> None:
+def test_a_file_that_cannot_be_read_exits_2(run: Run, tmp_path: Path, content: bytes | None, expected: str) -> None:
     """Before the master is asked: none runs here."""
     path = tmp_path / "cluster.yaml"
     if content is not None:
