@@ -19,7 +19,7 @@ from .store import open_store
 async def plan_offline(config: Config) -> tuple[Step, ...]:
     """Plan from what is on the disk, verified again; changes and reports nothing. Raises as `Planner` does."""
     connection = open_store(config.state)
-    with Addresses() as addresses:
+    async with Addresses() as addresses:
         paths = keepalived_paths(config, choose_manager_for(config))
         host = Host(addresses, KeepalivedReader(paths))
         planner = Planner(config.name, host, Holdings(connection, trusted_keys(config)), Ledger(connection))

@@ -85,6 +85,7 @@ class Minion:
         self._spool.add(events.MinionStarted(PRODUCT))
         await self._control.open()
         watch = AddressWatch(self._duties.address_changed)
+        await watch.open()
         self._link.follow(self._holdings.clusters())
         self._reconciler.ask(Look("start"))
         try:
@@ -95,6 +96,7 @@ class Minion:
                     tasks.create_task(self._tick(), name="ticks"),
                     tasks.create_task(self._look_now_and_then(), name="timer"),
                     tasks.create_task(self._notifier.watchdog(), name="watchdog"),
+                    tasks.create_task(watch.run(), name="addresses"),
                 ]
                 self._notifier.ready(f"{self._config.name}, master {self._config.master.address}")
                 await stop.wait()
@@ -103,9 +105,9 @@ class Minion:
                     task.cancel()
         finally:
             self._spool.flush()
-            watch.close()
+            await watch.close()
             self._host.close()
-            self._addresses.close()
+            await self._addresses.close()
 
     def _occurred(self, occurrence: Occurrence) -> None:
         self._duties.occurred(occurrence)

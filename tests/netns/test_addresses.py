@@ -1,4 +1,4 @@
-"""Addresses of real interfaces, changed and watched in a namespace; pyroute2 and `ip` are the independent readers."""
+"""Addresses of real interfaces, changed and watched in a namespace; `ip` is the independent reader."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from pyroute2 import NetNS
 
 from lbminion import sysctl
-from lbminion.errors import ChangeError
+from lbminion.errors import ChangeError, NoAnswer
 from lbminion.netlink.addresses import Addresses
 from lbminion.netlink.watch import AddressWatch
 from lbstates.kinds.address import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from tests.netns.conftest import Namespace
 
@@ -29,14 +29,14 @@ VIP6 = Address("lo", "2001:db8::200/128")
 pytestmark = pytest.mark.needs_root
 
 
-def in_namespace(namespace: Namespace, action: Callable[[Addresses], object]) -> object:
-    """Call `action` with the addresses of the namespace."""
+def in_namespace(namespace: Namespace, action: Callable[[Addresses], Awaitable[object]]) -> object:
+    """Await `action` with the addresses of the namespace."""
 
-    def run() -> object:
-        with Addresses() as addresses:
-            return action(addresses)
+    async def run() -> object:
+        async with Addresses() as addresses:
+            return await action(addresses)
 
-    return namespace.run(run)
+    return namespace.run(asyncio.run, run())
 
 
 def shown(namespace: Namespace, interface: str = "lo") -> list[dict[str, object]]:
@@ -48,10 +48,6 @@ def test_an_added_vip_is_seen_by_other_tools_with_its_label(netns: Namespace) ->
     in_namespace(netns, lambda addresses: addresses.add(VIP))
     found = [entry for entry in shown(netns) if entry["local"] == "172.28.128.200"]
     assert [(entry["prefixlen"], entry["label"], entry["scope"]) for entry in found] == [(32, "lo:vip", "global")]
-    with NetNS(netns.name, flags=0) as reader:
-        (message,) = reader.get_addr(label="lo:vip")
-        assert message.get("IFA_LOCAL") == "172.28.128.200"
-        assert message["prefixlen"] == 32
 
 
 def test_an_ipv6_vip_is_usable_at_once_without_duplicate_address_detection(netns: Namespace) -> None:
@@ -63,26 +59,26 @@ def test_an_ipv6_vip_is_usable_at_once_without_duplicate_address_detection(netns
 
 
 def test_what_was_added_is_read_and_what_was_deleted_is_gone(netns: Namespace) -> None:
-    def story(addresses: Addresses) -> None:
-        before = addresses.dump()
+    async def story(addresses: Addresses) -> None:
+        before = await addresses.dump()
         for vip in (VIP, VIP6):
-            addresses.add(vip)
-        assert addresses.dump() == {**before, VIP.identity: VIP, VIP6.identity: VIP6}
+            await addresses.add(vip)
+        assert await addresses.dump() == {**before, VIP.identity: VIP, VIP6.identity: VIP6}
         for vip in (VIP, VIP6):
-            addresses.delete(vip)
-        assert addresses.dump() == before
+            await addresses.delete(vip)
+        assert await addresses.dump() == before
         assert set(before) == {"lo 127.0.0.1/8", "lo ::1/128"}
 
     in_namespace(netns, story)
 
 
 def test_adding_what_is_there_and_deleting_what_is_not_is_fine(netns: Namespace) -> None:
-    def story(addresses: Addresses) -> None:
+    async def story(addresses: Addresses) -> None:
         for vip in (VIP, VIP6):
-            addresses.add(vip)
-            addresses.add(vip)
-            addresses.delete(vip)
-            addresses.delete(vip)
+            await addresses.add(vip)
+            await addresses.add(vip)
+            await addresses.delete(vip)
+            await addresses.delete(vip)
 
     in_namespace(netns, story)
 
@@ -90,11 +86,11 @@ def test_adding_what_is_there_and_deleting_what_is_not_is_fine(netns: Namespace)
 def test_an_address_that_an_operator_added_without_label_counts_and_can_be_deleted(netns: Namespace) -> None:
     netns.ip("address", "add", "172.28.128.200/32", "dev", "lo")
 
-    def story(addresses: Addresses) -> None:
-        assert VIP.identity in addresses.dump()
-        addresses.add(VIP)
-        addresses.delete(VIP)
-        assert VIP.identity not in addresses.dump()
+    async def story(addresses: Addresses) -> None:
+        assert VIP.identity in await addresses.dump()
+        await addresses.add(VIP)
+        await addresses.delete(VIP)
+        assert VIP.identity not in await addresses.dump()
 
     in_namespace(netns, story)
 
@@ -131,10 +127,10 @@ def test_interfaces_are_found_by_address_and_one_outside_the_loopback_comes_firs
 def test_a_missing_interface_is_named_and_deleting_from_it_is_fine(netns: Namespace) -> None:
     missing = Address("eth7", "10.0.0.1/32")
 
-    def story(addresses: Addresses) -> ChangeError:
-        addresses.delete(missing)
+    async def story(addresses: Addresses) -> ChangeError:
+        await addresses.delete(missing)
         with pytest.raises(ChangeError) as caught:
-            addresses.add(missing)
+            await addresses.add(missing)
         return caught.value
 
     error = in_namespace(netns, story)
@@ -157,16 +153,66 @@ def test_what_the_kernel_refuses_names_the_address_and_the_errno(netns: Namespac
 
 
 def test_without_the_capability_the_error_says_what_is_needed(netns: Namespace) -> None:
-    def story(addresses: Addresses) -> None:
+    async def story(addresses: Addresses) -> None:
         os.seteuid(65534)
         try:
-            with Addresses() as unprivileged:
-                assert VIP.identity not in unprivileged.dump()
+            async with Addresses() as unprivileged:
+                assert VIP.identity not in await unprivileged.dump()
                 with pytest.raises(ChangeError, match="CAP_NET_ADMIN"):
-                    unprivileged.add(VIP)
+                    await unprivileged.add(VIP)
         finally:
             os.seteuid(0)
-        assert VIP.identity not in addresses.dump()
+        assert VIP.identity not in await addresses.dump()
+
+    in_namespace(netns, story)
+
+
+def test_an_address_of_another_spelling_is_the_same_address(netns: Namespace) -> None:
+    async def story(addresses: Addresses) -> None:
+        await addresses.add(Address("lo", "2001:DB8:0:0::0200/128"))
+        assert VIP6.identity in await addresses.dump()
+        await addresses.delete(VIP6)
+        assert VIP6.identity not in await addresses.dump()
+
+    in_namespace(netns, story)
+
+
+def test_several_tasks_may_share_the_addresses(netns: Namespace) -> None:
+    vips = [Address("lo", f"10.8.0.{number}/32") for number in range(1, 51)]
+
+    async def story(addresses: Addresses) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for vip in vips:
+                tasks.create_task(addresses.add(vip))
+                tasks.create_task(addresses.dump())
+        assert {vip.identity for vip in vips} < set(await addresses.dump())
+
+    in_namespace(netns, story)
+
+
+def test_a_question_that_was_cancelled_does_not_disturb_the_next(netns: Namespace) -> None:
+    async def story(addresses: Addresses) -> None:
+        for turns in range(6):
+            question = asyncio.create_task(addresses.dump())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            question.cancel()
+            await asyncio.gather(question, return_exceptions=True)
+            assert set(await addresses.dump()) == {"lo 127.0.0.1/8", "lo ::1/128"}
+
+    in_namespace(netns, story)
+
+
+def test_a_socket_that_failed_is_said_and_replaced(netns: Namespace) -> None:
+    async def story(addresses: Addresses) -> None:
+        await addresses.dump()
+        ipr = addresses._ipr
+        assert ipr is not None
+        ipr.status["error"] = OSError(errno.ENOBUFS, "No buffer space available")
+        ipr._error_event.set()
+        with pytest.raises(NoAnswer, match="No buffer space available"):
+            await addresses.dump()
+        assert "lo 127.0.0.1/8" in await addresses.dump()
 
     in_namespace(netns, story)
 
@@ -193,13 +239,15 @@ class Recorder:
         return self.events
 
 
-def watched(namespace: Namespace, story: Callable[[Recorder, Addresses, AddressWatch], object]) -> None:
-    """Run a coroutine function in the namespace with a watch that is open, and addresses to change."""
+def watched(namespace: Namespace, story: Callable[[Recorder, Addresses, AddressWatch], Awaitable[object]]) -> None:
+    """Run a coroutine function in the namespace with a watch that runs, and addresses to change."""
 
     async def run() -> None:
         recorder = Recorder()
-        with Addresses() as addresses, AddressWatch(recorder) as watch:
-            await story(recorder, addresses, watch)  # type: ignore[misc]
+        async with Addresses() as addresses, AddressWatch(recorder) as watch, asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(watch.run())
+            await story(recorder, addresses, watch)
+            running.cancel()
 
     namespace.run(asyncio.run, run())
 
@@ -209,9 +257,9 @@ def test_a_watch_tells_what_appears_and_vanishes_once_and_in_order(netns: Namesp
 
     async def story(recorder: Recorder, addresses: Addresses, _: AddressWatch) -> None:
         for vip in (VIP, VIP6):
-            addresses.add(vip)
-            addresses.add(vip)
-        addresses.delete(VIP)
+            await addresses.add(vip)
+            await addresses.add(vip)
+        await addresses.delete(VIP)
         events = await recorder.until(3)
         assert [what for identity, what in events if identity == VIP.identity] == ["appeared", "vanished"]
         assert [what for identity, what in events if identity == VIP6.identity] == ["appeared"]
@@ -219,12 +267,24 @@ def test_a_watch_tells_what_appears_and_vanishes_once_and_in_order(netns: Namesp
     watched(netns, story)
 
 
+def test_a_watch_tells_what_happened_between_its_opening_and_its_task(netns: Namespace) -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        async with Addresses() as addresses, AddressWatch(recorder) as watch, asyncio.TaskGroup() as tasks:
+            await addresses.add(VIP)
+            running = tasks.create_task(watch.run())
+            assert await recorder.until(1) == [(VIP.identity, "appeared")]
+            running.cancel()
+
+    netns.run(asyncio.run, run())
+
+
 def test_a_watch_does_not_repeat_a_refreshed_lifetime(netns: Namespace) -> None:
     async def story(recorder: Recorder, addresses: Addresses, _: AddressWatch) -> None:
-        addresses.add(VIP)
+        await addresses.add(VIP)
         for seconds in ("1000", "2000"):
             netns.ip("address", "change", VIP.address, "dev", "lo", "valid_lft", seconds, "preferred_lft", seconds)
-        addresses.delete(VIP)
+        await addresses.delete(VIP)
         assert await recorder.until(2) == [(VIP.identity, "appeared"), (VIP.identity, "vanished")]
 
     watched(netns, story)
@@ -249,38 +309,55 @@ def test_a_watch_follows_interfaces_that_come_are_renamed_and_go(netns: Namespac
     watched(netns, story)
 
 
-def test_a_watch_that_was_overrun_reads_the_addresses_anew(netns: Namespace, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_watch_that_was_overrun_reads_the_addresses_anew(
+    netns: Namespace, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     """More changes than the socket holds: the messages are lost, the differences are told all the same."""
     vips = [Address("lo", f"10.8.{number // 250}.{number % 250 + 1}/32") for number in range(600)]
+    batch = tmp_path / "batch"
+    batch.write_text("".join(f"address add {vip.address} dev lo\n" for vip in vips))
 
     async def story(recorder: Recorder, addresses: Addresses, watch: AddressWatch) -> None:
-        watch._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        for vip in vips:
-            addresses.add(vip)
+        assert watch._events is not None
+        watch._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        netns.ip("-batch", str(batch))  # the event loop stands still meanwhile
         assert {identity for identity, _ in await recorder.until(600)} == {vip.identity for vip in vips}
         assert {what for _, what in recorder.events} == {"appeared"}
+        await addresses.delete(vips[0])
+        assert (await recorder.until(601))[-1] == (vips[0].identity, "vanished")
 
     watched(netns, story)
-    assert "reading the addresses anew" in caplog.text
+    assert caplog.text.count("reading the addresses anew") == 1
 
 
-def test_a_closed_watch_is_silent_also_when_closed_by_its_own_callback(netns: Namespace) -> None:
-    async def run() -> list[str]:
-        told: list[str] = []
-        first = asyncio.Event()
+def test_a_watch_is_silent_when_its_task_was_cancelled_and_closes_twice(netns: Namespace) -> None:
+    async def run() -> list[tuple[str, str]]:
+        recorder = Recorder()
+        watch = AddressWatch(recorder)
+        await watch.open()
+        running = asyncio.create_task(watch.run())
+        async with Addresses() as addresses:
+            await addresses.add(VIP)
+            await recorder.until(1)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await addresses.delete(VIP)
+            await addresses.dump()
+        await watch.close()
+        await watch.close()
+        return recorder.events
 
-        def once(identity: str, _: str) -> None:
-            told.append(identity)
-            watch.close()
-            first.set()
+    assert netns.run(asyncio.run, run()) == [(VIP.identity, "appeared")]
 
-        watch = AddressWatch(once)
-        with Addresses() as addresses:
-            addresses.add(VIP)
-            addresses.delete(VIP)
-            async with asyncio.timeout(10):
-                await first.wait()
-        watch.close()
-        return told
 
-    assert netns.run(asyncio.run, run()) == [VIP.identity]
+def test_what_the_callback_raises_ends_the_watch(netns: Namespace) -> None:
+    def refuse(identity: str, _: str) -> None:
+        raise RuntimeError(identity)
+
+    async def run() -> None:
+        async with Addresses() as addresses, AddressWatch(refuse) as watch:
+            await addresses.add(VIP)
+            with pytest.raises(RuntimeError, match=VIP.identity):
+                await asyncio.wait_for(watch.run(), 10)
+
+    netns.run(asyncio.run, run())

@@ -15,8 +15,6 @@ REQUEST: Final = 0x001
 ACK: Final = 0x004
 DUMP: Final = 0x300
 DUMP_INTERRUPTED: Final = 0x010
-EXCLUSIVE: Final = 0x200
-CREATE: Final = 0x400
 _CAPPED: Final = 0x100
 _ACK_TLVS: Final = 0x200
 

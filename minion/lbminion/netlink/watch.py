@@ -1,107 +1,113 @@
-"""Tells within a millisecond that an address appeared on the host or vanished from it.
+"""Tells within a millisecond or two that an address appeared on the host or vanished from it.
 
 Says what happened, and decides nothing: whether the address is one of ours is the reconciler's business.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, Self
+from contextlib import aclosing
+from typing import Any, Final, Literal, Self
 
-from lbminion.errors import HostError
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.rtnl import RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 
-from . import address_codec as codec
-from . import message
-from .addresses import Addresses
+from .addresses import Addresses, located, shut
 
 logger = logging.getLogger(__name__)
 
 What = Literal["appeared", "vanished"]
 Callback = Callable[[str, What], None]
 
-_DATAGRAM: Final = 64 * 1024
-_PER_TURN: Final = 64  # datagrams read before the event loop gets its turn again
+_GROUPS: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR
+_WHAT: Final[dict[str, What]] = {"RTM_NEWADDR": "appeared", "RTM_DELADDR": "vanished"}
 
 
 class AddressWatch:
-    """Calls back with (identity, what) for every address that appears or vanishes, from its opening on.
+    """Calls back with (identity, what) for every address that appears or vanishes: `open`, then `run` as a task.
 
-    Each change is told once, in the order of the kernel: what the kernel repeats (a refreshed lifetime) is not told again. When the
-    kernel's messages overran the socket, the addresses are read anew and the differences are told. Lives in a running
-    event loop and in the network namespace in which it was opened.
+    Each change since `open` is told once, in the order of the kernel: what the kernel repeats (a refreshed lifetime)
+    is not told again. When the kernel's messages overran the socket, the addresses are read anew and the differences
+    are told. Watches the network namespace in which it was opened.
     """
 
     def __init__(self, callback: Callback) -> None:
         self._callback = callback
-        self._loop = asyncio.get_running_loop()
+        # Not the socket of the events: pyroute2 sorts what it receives by sequence number, and an event has that of the
+        # stranger's request which caused it, which may be the number of a question of ours.
         self._addresses = Addresses()
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-        )
-        try:
-            # Subscribed before reading: what happens in between is told by a message, and is known already.
-            self._socket.bind((0, codec.GROUPS))
-            self._names: dict[int, str] = dict(socket.if_nameindex())
-            self._known = set(self._addresses.dump())
-            self._loop.add_reader(self._socket, self._readable)
-        except BaseException:
-            self._socket.close()
-            self._addresses.close()
-            raise
+        self._events: AsyncIPRoute | None = None
+        self._names: dict[int, str] = {}
+        self._known: set[str] = set()
 
-    def close(self) -> None:
-        """End the watch; doing so twice is fine."""
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._socket.close()
-            self._addresses.close()
+    async def open(self) -> None:
+        """Subscribe, and learn what is there. Raises `HostError` and `OSError`."""
+        await self._subscribe()
+        # Only now: what happens in between is told by a message, and is known already.
+        self._names = dict(socket.if_nameindex())
+        self._known = set(await self._addresses.dump())
 
-    def __enter__(self) -> Self:
+    async def run(self) -> None:
+        """Tell the changes until cancelled. Raises `HostError` and `OSError`, and what the callback raises."""
+        while True:
+            try:
+                await self._follow()
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                logger.warning("the kernel's address events overran the socket: reading the addresses anew")
+            await self._subscribe()  # pyroute2 never reads a socket again that had an error
+            await self._read_anew()
+
+    async def close(self) -> None:
+        """End the watch (after its task); doing so twice is fine."""
+        await self._unsubscribe()
+        await self._addresses.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
-    def _readable(self) -> None:
-        try:
-            for _ in range(_PER_TURN):
-                if self._socket.fileno() < 0:
-                    return  # a callback closed the watch
-                for event in message.split(self._socket.recv(_DATAGRAM)):
-                    self._handle(event)
-        except BlockingIOError:
-            return
-        except (OSError, HostError) as error:
-            if isinstance(error, OSError) and error.errno != errno.ENOBUFS:
-                raise
-            logger.warning("reading the addresses anew: %s", error)
-            self._read_anew()
+    async def _subscribe(self) -> None:
+        await self._unsubscribe()
+        self._events = AsyncIPRoute()
+        await self._events.bind(groups=_GROUPS)
 
-    def _handle(self, event: message.Message) -> None:
-        if event.type in {codec.NEW_LINK, codec.DEL_LINK}:
-            interface = codec.decode_interface(event.payload)
-            if interface is None or event.type == codec.DEL_LINK:
-                return  # the kernel tells that its addresses vanished, by messages of their own
-            renamed = self._names.get(interface.number, interface.name) != interface.name
-            self._names[interface.number] = interface.name
-            if renamed:
-                self._read_anew()
-        elif event.type in {codec.NEW_ADDRESS, codec.DEL_ADDRESS}:
-            decoded = codec.decode_address(event.payload)
-            if decoded is None:
+    async def _unsubscribe(self) -> None:
+        events, self._events = self._events, None
+        if events is not None:
+            await shut(events)
+
+    async def _follow(self) -> None:
+        """Handle events until the socket fails."""
+        while self._events is not None:
+            async with aclosing(self._events.get()) as messages:  # ends after each datagram
+                async for message in messages:
+                    await self._handle(message)
+
+    async def _handle(self, message: Any) -> None:  # noqa: ANN401 - a message of pyroute2, which has no types
+        event = message["event"]
+        if event == "RTM_NEWLINK":
+            index, name = message["index"], message.get_attr("IFLA_IFNAME")
+            if name is not None and self._names.setdefault(index, name) != name:
+                await self._read_anew()
+        elif event in _WHAT:  # of an interface that goes the kernel tells that its addresses vanish
+            entry = located(message)
+            if entry is None:
                 return
-            name = self._names.get(decoded.interface)
-            if name is None:
-                self._read_anew()
-                return
-            self._tell([f"{name} {decoded.address}"], "appeared" if event.type == codec.NEW_ADDRESS else "vanished")
+            if entry[0] not in self._names:
+                await self._read_anew()
+            else:
+                self._tell([f"{self._names[entry[0]]} {entry[1]}"], _WHAT[event])
 
-    def _read_anew(self) -> None:
-        present = set(self._addresses.dump())
+    async def _read_anew(self) -> None:
+        present = set(await self._addresses.dump())
         self._names = dict(socket.if_nameindex())
         self._tell(sorted(self._known - present), "vanished")
         self._tell(sorted(present - self._known), "appeared")
