@@ -35,7 +35,7 @@ ALL: Final = "all"
 ARROW: Final = " -> "
 STALE_SECONDS: Final = 5.0
 FOOTNOTE: Final = (
-    "InActConn counts connections that are not ESTABLISHED (closing, TIME_WAIT, UDP): it is no count of errors."
+    "InActConn counts connections that are closing or were closed a short while ago, and UDP: it is no count of errors."
 )
 
 

@@ -33,8 +33,9 @@ def stats(settings: Settings, cluster: str | None, rate: bool, watch: bool, as_j
     second), InPPS, OutPPS, InBPS, OutBPS (packets and bytes per second), which the kernel averages over some seconds.
     With direct routing the answers do not pass the director: OutPkts and OutBytes stay 0.
 
-    ActiveConn counts connections in ESTABLISHED. InActConn counts all others that the kernel still remembers (FIN_WAIT,
-    TIME_WAIT, and UDP until it times out): a large InActConn is normal with short connections and no count of errors.
+    ActiveConn counts connections that are ESTABLISHED or being opened. InActConn counts all others that the kernel still
+    remembers (FIN_WAIT, TIME_WAIT, and UDP until it times out): a large InActConn is normal with short connections and
+    no count of errors.
 
     In a pipe the columns are separated by one tab, and --json writes one document per line with --watch.
 
