@@ -70,10 +70,11 @@ class Plan(Answer, frozen=True):
 
 
 class PushNote(Answer, frozen=True):
-    """One happening of a rollout; `steps` is how many changes, or which."""
+    """One happening of a rollout, of a host or (`host` "") of all `hosts`; `steps` is how many changes, or which."""
 
     phase: str
     host: str | None = ""
+    hosts: tuple[str, ...] = ()
     generation: int | None = 0
     wave: int | str | None = None
     steps: int | Steps | None = None

@@ -25,7 +25,7 @@ FILE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a cluster file: with JSON's escapes around it, it still fits one line of the control protocol."""
 
 
-class Failure(Exception):  # noqa: N818 - it is the end of a command, with its exit code
+class Failure(Exception):
     """A command ends here: `text` for people, `kind` for --json, `findings` (in the user's `file`) for both."""
 
     def __init__(

@@ -58,14 +58,17 @@ def push(settings: Settings, file: str, timeout: float, as_json: bool) -> int:
 
 def _watch(stack: ExitStack) -> Callable[[Json], None]:
     from .answers import PushNote, read  # noqa: PLC0415 - loaded when needed: --help stays quick
-    from .render_push import Progress, note_line  # noqa: PLC0415
+    from .render_push import Progress, is_news, note_line  # noqa: PLC0415
 
-    if not on_terminal():
-        return lambda note: show((note_line(read(note, PushNote)),))
-    progress, update = Progress(), stack.enter_context(changing())
+    progress = Progress()
+    update = stack.enter_context(changing()) if on_terminal() else None
 
-    def take(note: Json) -> None:
-        progress.take(read(note, PushNote))
-        update(progress.page())
+    def take(plain: Json) -> None:
+        note = read(plain, PushNote)
+        if update is not None:
+            progress.take(note)
+            update(progress.page())
+        elif is_news(note):
+            show((note_line(note),))
 
     return take

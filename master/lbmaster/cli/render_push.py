@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from .answers import PushNote
 from .page import Cell, Column, Line, Page, Table, Tone
 from .text import count, seconds
@@ -16,7 +18,6 @@ COLUMNS: Final = (
     Column(""),
 )
 TONES: Final[dict[str, Tone]] = {
-    "staged": "plain",
     "released": "warn",
     "applied": "good",
     "refused": "bad",
@@ -26,11 +27,18 @@ TONES: Final[dict[str, Tone]] = {
 }
 
 
+def is_news(note: PushNote) -> bool:
+    """Say whether a note tells more than the result that follows it."""
+    return bool(note.host) or note.phase not in ("converged", "failed")
+
+
 def note_line(note: PushNote) -> Line:
     """Write one happening in one line."""
     parts = [f"{note.host}: {note.phase}" if note.host else note.phase]
     if note.generation and not note.host:
         parts.append(f"generation {note.generation}")
+    if note.hosts:
+        parts.append(count(len(note.hosts), "host"))
     if note.wave is not None:
         parts.append(f"wave {note.wave}")
     if note.changes is not None:
@@ -47,19 +55,17 @@ class Progress:
     def __init__(self) -> None:
         self._generation = 0
         self._hosts: dict[str, PushNote] = {}
-        self._about_all: dict[str, Line] = {}
 
     def take(self, note: PushNote) -> None:
         """Take the next happening."""
         self._generation = note.generation or self._generation
         if not note.host:
-            self._about_all[note.phase] = note_line(note)
+            for host in note.hosts:
+                self._hosts.setdefault(host, PushNote("waiting", host))
             return
         known = self._hosts.get(note.host)
         changes = note.steps if note.steps is not None else known.steps if known else None
-        self._hosts[note.host] = PushNote(
-            note.phase, note.host, note.generation, note.wave, changes, note.error, note.seconds
-        )
+        self._hosts[note.host] = replace(note, steps=changes)
 
     def page(self) -> Page:
         """Show the hosts in the order in which they were first heard of."""
@@ -74,4 +80,4 @@ class Progress:
             )
             for name, note in self._hosts.items()
         )
-        return (Line(title, "bold"), *self._about_all.values(), Table(COLUMNS, rows))
+        return (Line(title, "bold"), Table(COLUMNS, rows))

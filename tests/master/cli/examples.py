@@ -45,10 +45,11 @@ NO_PLAN: dict[str, Any] = {"cluster": "netology", "hosts": {"netology1": {"steps
 
 STEPS = ("netology1", "netology2", "netology3", "netology4")
 PUSH_NOTES: list[dict[str, Any]] = [
-    {"note": {"phase": "started", "generation": 7}},
+    {"note": {"phase": "staging", "generation": 7, "hosts": ["netology1", "netology2"], "seconds": 0.0}},
     {"note": {"phase": "staged", "host": "netology1", "generation": 7, "steps": 2}},
     {"note": {"phase": "released", "host": "netology1", "generation": 7, "wave": 1}},
     {"note": {"phase": "applied", "host": "netology1", "generation": 7, "steps": [SET, ADD], "seconds": 0.04}},
+    {"note": {"phase": "converged", "generation": 7, "seconds": 0.34}},
 ]
 PUSHED: dict[str, Any] = {
     "cluster": "netology", "generation": 7, "outcome": "converged", "seconds": 0.34,

@@ -86,7 +86,7 @@ def test_push_writes_a_line_per_happening_in_a_pipe(master: Master, run: Run, fi
 
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "started, generation 7",
+        "staging, generation 7, 2 hosts, after 0 ms",
         "netology1: staged, 2 changes",
         "netology1: released, wave 1",
         "netology1: applied, 2 changes, after 40 ms",
