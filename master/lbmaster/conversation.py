@@ -27,7 +27,7 @@ class ConversationError(Exception):
     """Base of all that can go wrong between this process and the master."""
 
 
-class Unreachable(ConversationError):  # noqa: N818 - reads as what it says
+class Unreachable(ConversationError):
     """No master answers at the socket; `denied`: there may be one, but this user may not ask it."""
 
     def __init__(self, path: Path, wrong: str, way_out: str, *, denied: bool = False) -> None:
@@ -36,15 +36,15 @@ class Unreachable(ConversationError):  # noqa: N818 - reads as what it says
         self.denied = denied
 
 
-class BrokenOff(ConversationError):  # noqa: N818 - reads as what it says
+class BrokenOff(ConversationError):
     """The master ended the conversation before it had answered: it was stopped, or killed."""
 
 
-class NotUnderstood(ConversationError):  # noqa: N818 - reads as what it says
+class NotUnderstood(ConversationError):
     """What came back is not the protocol: another product, or another release."""
 
 
-class RequestRefused(ConversationError):  # noqa: N818 - reads as what it says
+class RequestRefused(ConversationError):
     """The master said no: `kind` is a stable word, `findings` name places in the file that was sent."""
 
     def __init__(self, kind: str, text: str, findings: tuple[Json, ...] = ()) -> None:
@@ -53,7 +53,7 @@ class RequestRefused(ConversationError):  # noqa: N818 - reads as what it says
         self.findings = findings
 
 
-class Oversized(ConversationError):  # noqa: N818 - reads as what it says
+class Oversized(ConversationError):
     """The request would be longer than the protocol allows; nothing was sent."""
 
 

@@ -20,7 +20,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(ge=0.05, le=86400)]
 
 
-class BadConfig(Exception):  # noqa: N818 - reads as what it says
+class BadConfig(Exception):
     """The configuration is missing or wrong; the text names the file, the field and the way out."""
 
 

@@ -27,7 +27,7 @@ ANSWER_SECONDS: Final = 5.0
 ASK_AGAIN_SECONDS: Final = 1.0
 
 
-class NotJoined(HostError):  # noqa: N818 - reads as what it says
+class NotJoined(HostError):
     """The master could not be reached, or said no."""
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 
-class Unusable(Exception):  # noqa: N818 - reads as what it says: the database is unusable
+class Unusable(Exception):
     """The state directory or the database in it cannot be used; the text says which, and the way out."""
 
 

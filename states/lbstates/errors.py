@@ -7,14 +7,14 @@ class StateError(Exception):
     """Base of the errors of this package that a minion has to report."""
 
 
-class BadState(StateError):  # noqa: N818 - it reads better where it is raised
+class BadState(StateError):
     """A desired state that this version does not understand completely, or that holds what no cluster file could.
 
     It was signed, so either the master is newer than this minion, or its key is in the wrong hands.
     """
 
 
-class CannotDerive(StateError):  # noqa: N818 - likewise
+class CannotDerive(StateError):
     """This host cannot be what the desired state wants it to be; the operator of the host can change that.
 
     `place` names the object, `wrong` what is the matter with it, `way_out` what to do.

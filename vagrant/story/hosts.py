@@ -23,7 +23,7 @@ POLL_SECONDS = 0.25
 T = TypeVar("T")
 
 
-class Unexpected(Exception):  # noqa: N818 - what the story says of a step that went another way
+class Unexpected(Exception):
     """A step did not come out as it should; the text says what was seen."""
 
 

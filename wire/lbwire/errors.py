@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-class Refused(Exception):  # noqa: N818 - it is a verdict on a peer's message, not an error of ours
+class Refused(Exception):
     """A message that is dropped; `reason` is a stable word for counters and for the event `message.refused`."""
 
     reason: ClassVar[str] = "refused"

@@ -1,7 +1,5 @@
 """What can go wrong with keepalived, named by what the operator of the host can do about it."""
 
-# ruff: noqa: N818 - they are named as the sentence that an operator reads
-
 from __future__ import annotations
 
 

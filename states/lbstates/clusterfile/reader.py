@@ -42,7 +42,7 @@ class Document:
         return self.lines[path]
 
 
-class _Stop(Exception):  # noqa: N818 - it ends the reading, and is never seen outside
+class _Stop(Exception):
     """The text cannot be read further; carries the finding."""
 
     def __init__(self, line: int, path: Path, wrong: str, right: str) -> None:
