@@ -61,5 +61,5 @@ def test_data_of_another_shape_is_told(plain: dict[str, Any]) -> None:
 
 def test_a_field_that_was_added_later_is_skipped() -> None:
     """Fields may be added: older readers go on reading."""
-    plain = {"fingerprint": "abc", "colour": "blue"}
-    assert encode_data(decode_data("key.pending", plain)) == {"fingerprint": "abc"}
+    plain = {"product": "0.1.0"}
+    assert encode_data(decode_data("minion.started", plain | {"colour": "blue"})) == plain

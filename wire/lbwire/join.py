@@ -18,6 +18,8 @@ from .messages import Name, Text
 LIMIT: Final = 4096
 """Bytes of a request: anybody may send one."""
 
+SIGNING_KEY_BYTES: Final = 32
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -40,6 +42,12 @@ class JoinAnswer(msgspec.Struct, frozen=True):
     signing_key: bytes = b""
     broadcast_port: Port = 0
     uplink_port: Port = 0
+
+    def __post_init__(self) -> None:
+        if self.state == "accepted" and not (
+            len(self.signing_key) == SIGNING_KEY_BYTES and self.broadcast_port and self.uplink_port
+        ):
+            raise ValueError("accepted, but without a signing key or a port")
 
 
 Shape = TypeVar("Shape", JoinRequest, JoinAnswer)
