@@ -11,6 +11,7 @@ import click
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"([0-9]+)([smhd]?)")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_SECOND_ROUNDED, _MINUTE_ROUNDED = 0.9995, 59.95
 
 
 def safe(text: str) -> str:
@@ -34,9 +35,9 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 def seconds(value: float) -> str:
     """Write a duration with as many digits as matter: "34 ms", "1.2 s", "3 min", "5 h", "2 d"."""
-    if value < 1:
+    if value < _SECOND_ROUNDED:
         return f"{max(value, 0) * 1000:.0f} ms"
-    if value < _MINUTE:
+    if value < _MINUTE_ROUNDED:
         return f"{value:.1f} s"
     if value < _HOUR:
         return f"{value / _MINUTE:.0f} min"
