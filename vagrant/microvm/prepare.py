@@ -31,7 +31,7 @@ def prepare(topology: Topology, *, product: bool, in_use: Collection[str]) -> Pr
     Raises ``LabError``.
     """
     packages.install(packages.missing_packages())
-    with _lock():
+    with cache_lock():
         base = image.ensure()
         wheels = wheelhouse.ensure() if product and any(host.extras for host in topology.hosts) else None
         built = {host.name: layers.ensure(base, host, wheels) for host in topology.hosts}
@@ -59,7 +59,7 @@ def _stale(cache: Path, image_digest: str, wheels_digest: str | None) -> Iterato
 
 
 @contextmanager
-def _lock() -> Iterator[None]:
+def cache_lock() -> Iterator[None]:
     """Let one lab at a time build in the cache; the kernel drops the lock when its holder dies."""
     with (paths.cache() / "lock").open("w") as file:
         try:
