@@ -279,6 +279,21 @@ def test_a_watch_tells_what_happened_between_its_opening_and_its_task(netns: Nam
     netns.run(asyncio.run, run())
 
 
+def test_a_watch_that_cannot_open_leaves_nothing_open(netns: Namespace) -> None:
+    async def run() -> None:
+        watch = AddressWatch(lambda *_: None)
+        await watch._addresses.dump()
+        ipr = watch._addresses._ipr
+        assert ipr is not None
+        ipr.status["error"] = OSError(errno.ENOBUFS, "No buffer space available")
+        ipr._error_event.set()
+        with pytest.raises(NoAnswer):
+            await watch.open()
+        assert watch._events is None
+
+    netns.run(asyncio.run, run())
+
+
 def test_a_watch_does_not_repeat_a_refreshed_lifetime(netns: Namespace) -> None:
     async def story(recorder: Recorder, addresses: Addresses, _: AddressWatch) -> None:
         await addresses.add(VIP)

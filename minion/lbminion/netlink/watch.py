@@ -45,10 +45,14 @@ class AddressWatch:
 
     async def open(self) -> None:
         """Subscribe, and learn what is there. Raises `HostError` and `OSError`."""
-        await self._subscribe()
-        # Only now: what happens in between is told by a message, and is known already.
-        self._names = dict(socket.if_nameindex())
-        self._known = set(await self._addresses.dump())
+        try:
+            await self._subscribe()
+            # Only now: what happens in between is told by a message, and is known already.
+            self._names = dict(socket.if_nameindex())
+            self._known = set(await self._addresses.dump())
+        except BaseException:
+            await self.close()
+            raise
 
     async def run(self) -> None:
         """Tell the changes until cancelled. Raises `HostError` and `OSError`, and what the callback raises."""
