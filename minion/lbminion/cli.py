@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 import time
@@ -153,6 +154,8 @@ def run(config: Path) -> None:
 
     settings = read_config(config)
     log.configure(settings.log_level)
+    # Its debugging output is every netlink message.
+    logging.getLogger("pyroute2").setLevel(logging.INFO)
     asyncio.run(serve(settings))
 
 
