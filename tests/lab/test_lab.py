@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,10 @@ def test_a_guest_that_cannot_boot_is_reported_and_cleaned_up(monkeypatch: pytest
     name = f"test-{os.getpid()}-c"
     with pytest.raises(LabError, match=r"(?s)alone did not let us in.*console log") as caught:
         Lab.up(parse(ONE_GUEST, "one guest"), name=name, product=False)
-    assert "the consoles of all guests are kept in" in caught.value.__notes__[0]
+    kept = paths.cache() / f"consoles-{name}"
+    assert caught.value.__notes__ == [f"the consoles of all guests are kept in {kept}"]
+    assert (kept / "alone.log").exists()
+    shutil.rmtree(kept)
     assert not network.exists(network.namespace_of(name))
     assert not paths.run_directory(name).exists()
 

@@ -176,6 +176,7 @@ class Lab:
         network.create(self.namespace, self.topology)
         for guest in self.guests():
             guest.make(self.topology)
+        logger.info("booting %d guests in the namespace %s", len(self.topology.hosts), self.namespace)
         deadline = time.monotonic() + BOOT_SECONDS
         for guest in self.guests():
             guest.start(self.namespace, self.layers[guest.host.name])

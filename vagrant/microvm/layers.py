@@ -6,6 +6,7 @@ guest would take minutes. Keyed like the image: by content, so that equal hosts 
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from microvm.image import Image
 from microvm.shell import run
 from microvm.topology import Host
 from microvm.wheelhouse import Wheelhouse
+
+logger = logging.getLogger(__name__)
 
 BARE = "bare"
 # A private mount namespace: whatever happens, no mount outlives the script.
@@ -47,6 +50,7 @@ def ensure(image: Image, host: Host, wheelhouse: Wheelhouse | None) -> tuple[Pat
 def _layer(name: str, below: Sequence[Path], mnt: Path, provision: Sequence[str]) -> Path:
     directory = paths.cache() / name
     if not directory.is_dir():
+        logger.info("provisioning: %s", " ".join(provision))
         partial = directory.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         upper, work, merged = (partial / part for part in ("upper", "work", "merged"))

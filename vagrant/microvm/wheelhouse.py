@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import platform
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 from microvm import packages, paths
 from microvm.errors import LabError
 from microvm.shell import run
+
+logger = logging.getLogger(__name__)
 
 GUEST_PYTHON = "3.11"
 GUEST_GLIBC = 36
@@ -80,6 +83,7 @@ def _digest(base: Path, names: list[str]) -> str:
 def _build(target: Path) -> None:
     if not (paths.REPOSITORY / "setup.cfg").is_file():
         raise LabError(f"{paths.REPOSITORY} has no setup.cfg: the lab builds the product from its source tree")
+    logger.info("building the product's wheels from %s", paths.REPOSITORY)
     pip = _pip()
     # Built from a copy: setuptools leaves build/ and *.egg-info behind, and others may be working in the tree.
     source = target / "source"
