@@ -150,7 +150,8 @@ def unreachable(path: Path, error: OSError) -> Unreachable:
         case errno.ECONNREFUSED:
             return Unreachable(path, "nobody listens there", "is it running? systemctl start lbmaster")
         case errno.EACCES | errno.EPERM:
-            return Unreachable(path, "permission denied", "run this as root (sudo)", denied=True)
+            group = ", or as a member of its group" if path.name == EVENTS_SOCKET.name else ""
+            return Unreachable(path, "permission denied", f"run this as root (sudo){group}", denied=True)
         case _:
             return Unreachable(path, error.strerror or str(error), "is that the right socket?")
 

@@ -70,9 +70,8 @@ class Settings:
 
     @property
     def events_socket(self) -> Path:
-        """The subscribers' socket lies beside the control socket, which serves events too."""
-        beside = self.control_socket.with_name(conversation.EVENTS_SOCKET.name)
-        return beside if beside.exists() else self.control_socket
+        """The subscribers' socket lies beside the control socket; more people may open it."""
+        return self.control_socket.with_name(conversation.EVENTS_SOCKET.name)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)

@@ -92,7 +92,8 @@ def step_lines(steps: Iterable[Step]) -> Iterator[Line]:
         sign, tone = SIGNS.get(step.verb, (step.verb, "plain"))
         yield Line(f"{sign} {describe(step)}", tone, STEP_INDENT)
         for detail in step.detail.splitlines():
-            yield Line(detail, _DETAIL_TONES.get(detail[:1], "plain"), DETAIL_INDENT)
+            heading = detail.startswith(("--- ", "+++ "))
+            yield Line(detail, "dim" if heading else _DETAIL_TONES.get(detail[:1], "plain"), DETAIL_INDENT)
 
 
 def describe(step: Step) -> str:

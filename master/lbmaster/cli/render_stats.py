@@ -39,11 +39,19 @@ FOOTNOTE: Final = (
 )
 
 
-def stats_page(stats: Stats, *, rate: bool) -> Page:
-    """Show a table per cluster; a director whose figures are old or missing is named above it."""
+def stats_page(stats: Stats, *, rate: bool, terminal: bool) -> Page:
+    """Show a table per cluster; a director whose figures are old or missing is named above it.
+
+    In a pipe service and destination have a column each; on a `terminal` they share one, as with ipvsadm.
+    """
     parts: list[Line | Table] = []
     for name, directors in sorted(stats.clusters.items()):
-        parts += [Line(f"Cluster {name}", "bold"), *_stale(directors), _table(directors, rate=rate), Line()]
+        parts += [
+            Line(f"Cluster {name}", "bold"),
+            *_stale(directors),
+            _table(directors, rate=rate, terminal=terminal),
+            Line(),
+        ]
     if not parts:
         return (Line("No cluster yet: lbmaster push FILE makes one."),)
     return (*parts[:-1], Line(FOOTNOTE, "dim", terminal_only=True))
@@ -57,31 +65,38 @@ def _stale(directors: Mapping[str, DirectorFigures]) -> Iterator[Line]:
             yield Line(f"{name}: LOST: its figures are {seconds(figures.age)} old", "bad")
 
 
-def _table(directors: Mapping[str, DirectorFigures], *, rate: bool) -> Table:
+def _table(directors: Mapping[str, DirectorFigures], *, rate: bool, terminal: bool) -> Table:
     figures = (*(RATES if rate else COUNTERS), *CONNECTIONS)
+    entry = (Column("SERVICE -> DESTINATION", once=True),) if terminal else (Column("SERVICE"), Column("DESTINATION"))
     columns = (
-        Column("SERVICE", once=True),
-        Column("DESTINATION", once=True),
+        *entry,
         Column("WEIGHT", right=True),
         Column("DIRECTOR"),
         *(Column(name, right=True) for name, _ in figures),
     )
-    return Table(columns, tuple(_rows(directors, figures)))
+    return Table(columns, tuple(_rows(directors, figures, terminal=terminal)))
 
 
-def _rows(directors: Mapping[str, DirectorFigures], figures: tuple[Figure, ...]) -> Iterator[tuple[Cell, ...]]:
+def _rows(
+    directors: Mapping[str, DirectorFigures], figures: tuple[Figure, ...], *, terminal: bool
+) -> Iterator[tuple[Cell, ...]]:
     found = _by_identity(directors)
     for identity, counted in sorted(found.items(), key=lambda item: _place(item[0])):
         service, destination = _place(identity)
         for director, entry in ((ALL, total(identity, counted.values())), *sorted(counted.items())):
             summed = director == ALL
             yield (
-                Cell(service, "bold"),
-                Cell(destination),
+                *_named(service, destination, terminal=terminal),
                 Cell(str(entry.weight) if destination else ""),
                 Cell(director, "plain" if summed else "dim"),
                 *(Cell(str(value(entry)), "bold" if summed else "dim") for _, value in figures),
             )
+
+
+def _named(service: str, destination: str, *, terminal: bool) -> tuple[Cell, ...]:
+    if not terminal:
+        return Cell(service), Cell(destination)
+    return (Cell(f" {ARROW.lstrip()}{destination}") if destination else Cell(service, "bold"),)
 
 
 def _by_identity(directors: Mapping[str, DirectorFigures]) -> dict[str, dict[str, Statistics]]:

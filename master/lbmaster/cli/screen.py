@@ -107,7 +107,11 @@ def _rich(part: Line | Table) -> RenderableType:
         return Text(" " * part.indent + safe(part.text), style=STYLES[part.tone])
     drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in part.columns:
-        drawn.add_column(column.name, justify="right" if column.right else "left", overflow="fold")
+        # A number must not be folded; one that does not fit is seen to be cut.
+        if column.right:
+            drawn.add_column(column.name, justify="right", no_wrap=True, overflow="ellipsis")
+        else:
+            drawn.add_column(column.name, overflow="fold")
     above: tuple[Cell, ...] = ()
     for row in part.rows:
         cells = _without_repeats(part.columns, row, above)

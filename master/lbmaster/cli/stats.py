@@ -81,4 +81,4 @@ def _page(settings: Settings, cluster: str | None, *, rate: bool) -> Page:
     from .answers import Stats, read  # noqa: PLC0415 - loaded when needed: --help stays quick
     from .render_stats import stats_page  # noqa: PLC0415
 
-    return stats_page(read(answer, Stats), rate=rate)
+    return stats_page(read(answer, Stats), rate=rate, terminal=on_terminal())

@@ -22,11 +22,13 @@ COMMANDS = [("status",), ("stats",), ("events",), ("keys", "list"), ("reconcile"
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_a_master_exit_3_and_what_to_do(run: Run, scripted: Master, command: tuple[str, ...]) -> None:
     """The socket is named, and the way out."""
+    path = scripted.events_socket if command == ("events",) else scripted.socket
+
     result = run(*command)
 
     assert result.exit_code == 3
     assert result.stderr == (
-        f"Error: cannot reach the master at {scripted.socket}: there is no such socket; "
+        f"Error: cannot reach the master at {path}: there is no such socket; "
         "is it running? systemctl start lbmaster, or name its socket (--socket)\n"
     )
 
