@@ -1,0 +1,61 @@
+"""The clusters as their stored generations describe them: who belongs to what, and what holds now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .generations import Generations
+from .signing import Signer
+from .topology import Topology, topology
+
+NO_TOPOLOGY = Topology()
+
+
+class Clusters:
+    """Reads signed states once each. `under_way` maps a cluster to the generation that is being pushed."""
+
+    def __init__(self, generations: Generations, signer: Signer) -> None:
+        self._generations, self._signer = generations, signer
+        self._read: dict[str, dict[int, Topology]] = {}
+        self._members: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.under_way: dict[str, int] = {}
+
+    def at(self, cluster: str, generation: int) -> Topology:
+        """Describe a generation; 0 is the empty one before the first.
+
+        Raises `lbwire.errors.Refused` or `lbstates.errors.BadState` for states that were changed on the disk.
+        """
+        if generation <= 0:
+            return NO_TOPOLOGY
+        read = self._read.setdefault(cluster, {})
+        if generation not in read:
+            states = self._generations.states(cluster, generation)
+            found = topology({role: self._signer.open_state(raw) for role, raw in states.items()})
+            for old in sorted(read)[:-2]:
+                del read[old]
+            read[generation] = found
+        return read[generation]
+
+    def released(self, cluster: str) -> Topology:
+        """Describe what every host of a cluster was told to be."""
+        known = self._generations.clusters.get(cluster)
+        return self.at(cluster, known.released) if known else NO_TOPOLOGY
+
+    def current(self, cluster: str) -> Topology:
+        """Describe what a cluster is, or is becoming."""
+        generation = self.under_way.get(cluster)
+        return self.at(cluster, generation) if generation else self.released(cluster)
+
+    def roles(self, cluster: str) -> dict[str, tuple[str, ...]]:
+        """Tell every role that a host has, or ever had, in a cluster."""
+        if cluster not in self._members:
+            self._members[cluster] = self._generations.members(cluster)
+        return self._members[cluster]
+
+    def changed(self, cluster: str) -> None:
+        """A generation was made."""
+        self._members.pop(cluster, None)
+
+    def of_host(self, host: str) -> Iterator[str]:
+        """Name the clusters that a host has, or ever had, a part in."""
+        return (cluster for cluster in self._generations.clusters if host in self.roles(cluster))

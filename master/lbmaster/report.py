@@ -1,0 +1,90 @@
+"""The answers to `status` and `stats`: what is known, put into the control protocol's words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lbwire.messages import Role
+
+from .generations import Cluster
+from .push import Push
+from .topology import Topology
+from .view import Minion, View
+
+UNKNOWN = "unknown"
+NOBODY = Minion()
+
+
+def cluster_status(
+    name: str, known: Cluster, topology: Topology, view: View, push: Push | None, now: float
+) -> dict[str, Any]:
+    """Describe a cluster: who holds which VIP, and every host."""
+    masters = view.masters(topology)
+    return {
+        "generation": known.generation,
+        "released": known.released,
+        "vips": {
+            vip: {
+                "instance": instance,
+                "holder": masters[instance][0] if len(masters[instance]) == 1 else None,
+                "masters": masters[instance],
+            }
+            for instance, vips in topology.instances.items()
+            for vip in vips
+        },
+        "rollout": _rollout(push) if push else None,
+        "hosts": {host: _host(name, host, topology, view, push, now) for host in topology.hosts},
+    }
+
+
+def _rollout(push: Push) -> dict[str, Any]:
+    return {
+        "generation": push.generation,
+        "phase": push.rollout.phase,
+        "wave": push.rollout.released,
+        "hosts": {host: progress.state for host, progress in sorted(push.hosts.items())},
+    }
+
+
+def _host(cluster: str, host: str, topology: Topology, view: View, push: Push | None, now: float) -> dict[str, Any]:
+    minion = view.minions.get(host, NOBODY)
+    holding = view.holding(host, cluster)
+    director = host in topology.directors
+    progress = push.hosts.get(host) if push else None
+    return {
+        "role": "director" if director else "realserver",
+        "online": minion.believed,
+        "last_seen": None if minion.seen is None else round(now - minion.heard, 3),
+        "staged": holding.staged,
+        "applied": holding.applied,
+        "drift": minion.drift,
+        "roles": _roles(topology.instances, minion) if director else {},
+        "keepalived": minion.keepalived if director else "",
+        "product": minion.product,
+        "note": progress.problem if progress else "",
+    }
+
+
+def _roles(instances: Iterable[str], minion: Minion) -> dict[str, dict[str, Any]]:
+    nothing = Role(UNKNOWN, 0)
+    found = {instance: minion.roles.get(instance, nothing) for instance in instances}
+    return {
+        instance: {"state": role.state if minion.believed else UNKNOWN, "priority": role.priority}
+        for instance, role in found.items()
+    }
+
+
+def cluster_stats(topology: Topology, view: View, now: float) -> dict[str, Any]:
+    """Give each director's newest figures, and their age in seconds."""
+    return {host: _figures(view.minions.get(host, NOBODY), now) for host in topology.directors}
+
+
+def _figures(minion: Minion, now: float) -> dict[str, Any]:
+    if minion.sample is None:
+        return {"age": None, "services": (), "destinations": ()}
+    return {
+        "age": round(now - minion.sampled, 3),
+        "services": minion.sample.services,
+        "destinations": minion.sample.destinations,
+    }
