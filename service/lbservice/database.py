@@ -14,7 +14,7 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     """Open (or create, mode 0600) a database in WAL mode, and make sure that it has our schema.
 
     Every commit reaches the kernel before it returns, so a killed process loses nothing that was committed; what must
-    outlive a power cut as well is flushed by the caller (`PRAGMA synchronous = FULL` around it, or `flush`).
+    outlive a power cut as well is flushed by the caller (`PRAGMA synchronous = FULL` around it).
     Transactions are explicit. Raises `Unusable` for a file that cannot be opened, is no database, or is newer than us.
     """
     try:
