@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Final, NoReturn
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn, TypeAlias
 
 import msgpack
 
@@ -23,6 +24,11 @@ DEPTH: Final = 32
 # The first bytes of a float64 or float32 that is NaN or infinite. Text may hold them too, so a hit is only a suspicion;
 # without one nothing has to be looked at value by value.
 _SUSPECT: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]", re.DOTALL)
+
+
+Container: TypeAlias = dict[object, object] | list[object]
+
+_TEXT: Final = frozenset({str})
 
 
 def pack(value: Any) -> bytes:  # noqa: ANN401 - plain values of any shape
@@ -61,27 +67,31 @@ def _refuse_extension(code: int, _data: bytes) -> NoReturn:
 
 
 def _check_shape(value: object) -> None:
-    level = [value] if isinstance(value, dict | list) else []
+    level = _containers([value])
     for _ in range(DEPTH):
         if not level:
             return
-        level = [inner for outer in level for inner in _members(outer) if isinstance(inner, dict | list)]
+        for container in level:
+            if type(container) is dict and set(map(type, container)) - _TEXT:
+                raise Malformed("a key that is not text")
+        level = [inner for container in level for inner in _containers(_members(container))]
     if level:
         raise Malformed(f"nested deeper than {DEPTH}")
 
 
 def _all_finite(value: object) -> bool:
-    level = [value]
+    level: list[object] = [value]
     while level:
         if not all(math.isfinite(inner) for inner in level if isinstance(inner, float)):
             return False
-        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _members(outer)]
+        level = [inner for container in _containers(level) for inner in _members(container)]
     return True
 
 
-def _members(container: Any) -> Any:  # noqa: ANN401 - a dict or list of anything
-    if not isinstance(container, dict):
-        return container
-    if not all(isinstance(key, str) for key in container):
-        raise Malformed("a key that is not text")
-    return container.values()
+# By exact type, since this is asked of every value of every event; msgpack makes no subclasses.
+def _containers(values: Iterable[object]) -> list[Container]:
+    return [value for value in values if type(value) is dict or type(value) is list]
+
+
+def _members(container: Container) -> Iterable[object]:
+    return container.values() if isinstance(container, dict) else container
