@@ -24,7 +24,7 @@ from microvm.access import Access
 from microvm.errors import LabError
 from microvm.guest import Guest
 from microvm.image import Image
-from microvm.prepare import prepare
+from microvm.prepare import cache_lock, prepare
 from microvm.shell import tail
 from microvm.topology import Topology
 
@@ -68,8 +68,11 @@ class Lab:
                 if any(guest.running() for guest in left.guests()):
                     raise LabError(f"the lab {name!r} is up already: `lab down` it first, or give another --name")
                 left._remove()  # noqa: SLF001  # its own class; the lock is held
-            made = prepare(wanted, product=product, in_use=_paths_in_use())
-            lab = cls(name, wanted, made.image, made.layers)
+            packages.install(packages.missing_packages())
+            with cache_lock():
+                made = prepare(wanted, product=product, in_use=_paths_in_use())
+                lab = cls(name, wanted, made.image, made.layers)
+                lab._write_record()
             try:
                 lab._boot_all()
             except BaseException as error:
@@ -165,7 +168,7 @@ class Lab:
 
     # -- inside
 
-    def _boot_all(self) -> None:
+    def _write_record(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         record = {
             "topology": asdict(self.topology),
@@ -173,6 +176,8 @@ class Lab:
             "layers": {host: [str(path) for path in found] for host, found in self.layers.items()},
         }
         (self.directory / RECORD).write_text(json.dumps(record, indent=1))
+
+    def _boot_all(self) -> None:
         network.create(self.namespace, self.topology)
         for guest in self.guests():
             guest.make(self.topology)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from microvm import image, layers, packages, paths, wheelhouse
+from microvm import image, layers, paths, wheelhouse
 from microvm.topology import Topology
 
 logger = logging.getLogger(__name__)
@@ -25,21 +25,19 @@ class Prepared:
 
 
 def prepare(topology: Topology, *, product: bool, in_use: Collection[str]) -> Prepared:
-    """Install what the machine lacks, and build what the cache lacks.
+    """Build what the cache lacks, and remove what is out of date.
 
-    ``in_use`` are the paths that running labs stand on: they stay even when they are out of date.
-    Raises ``LabError``.
+    ``in_use`` are the paths that running labs stand on: they stay. The caller holds ``cache_lock`` until it has
+    recorded what it uses itself, or another lab could remove it again. Raises ``LabError``.
     """
-    packages.install(packages.missing_packages())
-    with cache_lock():
-        base = image.ensure()
-        wheels = wheelhouse.ensure() if product and any(host.extras for host in topology.hosts) else None
-        built = {host.name: layers.ensure(base, host, wheels) for host in topology.hosts}
-        current = wheels.digest if wheels else None
-        for stale in _stale(paths.cache(), base.digest, current):
-            if not any(path.startswith(str(stale)) for path in in_use):
-                logger.info("removing %s: replaced", stale)
-                shutil.rmtree(stale, ignore_errors=True)
+    base = image.ensure()
+    wheels = wheelhouse.ensure() if product and any(host.extras for host in topology.hosts) else None
+    built = {host.name: layers.ensure(base, host, wheels) for host in topology.hosts}
+    current = wheels.digest if wheels else None
+    for stale in _stale(paths.cache(), base.digest, current):
+        if not any(path.startswith(str(stale)) for path in in_use):
+            logger.info("removing %s: replaced", stale)
+            shutil.rmtree(stale, ignore_errors=True)
     return Prepared(base, built)
 
 
