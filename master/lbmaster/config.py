@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -43,7 +44,11 @@ DEFAULT_REACTIONS: Final = (
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`listen` is an address or "*" (all); port 0 is any free one (for tests). Times are in seconds."""
+    """`listen` is an address or "*" (all); port 0 is any free one (for tests). Times are in seconds.
+
+    `return_grace`: how long minions have after a start of the master to come back, since their reconnection backs off,
+    before they are called absent or lost.
+    """
 
     listen: str = "*"
     broadcast_port: Port = 7411
@@ -56,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     beacon: Seconds = 1.0
     split_brain_grace: Seconds = 1.5
     reconcile_deadline: Seconds = 2.0
+    return_grace: Seconds = 12.0
     reaction: tuple[Reaction, ...] = DEFAULT_REACTIONS
 
     def __post_init__(self) -> None:
@@ -118,6 +124,7 @@ def init(path: Path, *, listen: str = "*", state_dir: Path | None = None, runtim
         identity.make_signing_key(config.state_dir)
         if not path.exists():
             write_atomically(path, _written(config).encode(), mode=0o644)
+        _hand_over(config.state_dir)
     except ValueError as error:
         raise StartupError(str(error)) from error
     except OSError as error:
@@ -125,6 +132,15 @@ def init(path: Path, *, listen: str = "*", state_dir: Path | None = None, runtim
             f"cannot write {error.filename or path}: {error.strerror}; run this as root, or choose other directories"
         ) from error
     return fingerprint(pair.public)
+
+
+def _hand_over(state_dir: Path) -> None:
+    """Give what root made to the owner of the state directory: the service runs as that user."""
+    if os.geteuid() == 0:
+        owner = state_dir.stat()
+        keys = identity.keys_dir(state_dir)
+        for path in (keys, *keys.iterdir()):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _written(config: Config) -> str:

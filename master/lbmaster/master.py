@@ -51,8 +51,6 @@ from .view import View
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
-RETURN_LEASE: Final = 15.0
-"""Seconds that minions have to come back after a restart of the master, before they are called lost."""
 ACK_AGAIN_SECONDS: Final = 0.2
 CATCH_UP_SECONDS: Final = 3.0
 REFUSED_SECONDS: Final = 10.0
@@ -94,7 +92,7 @@ class Master:
         self.pushes: Pushes
         for enrolment in store.keyring.accepted.values():
             if enrolment.online:
-                view.assume_online(enrolment.name, self._loop.time() + RETURN_LEASE - config.lease)
+                view.assume_online(enrolment.name, self._loop.time() + config.return_grace)
 
     # --- in -------------------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Push:
             # Its event says more, and is on its way, unless it was journalled before the master was restarted.
             if self._loop.time() - progress.released_at > EVENT_PATIENCE:
                 self.applied(host, self.generation, progress.steps)
-        elif holding.staged < self.generation:
+        elif host not in self.rollout.staged:
             if hello:
                 self._send_states((host,))
         elif host in self.rollout.may_apply and host not in self.rollout.applied:

@@ -31,8 +31,6 @@ from .waves import plan_waves
 logger = logging.getLogger(__name__)
 
 RESUME_SECONDS: Final = 120.0
-RETURN_SECONDS: Final = 12.0
-"""After its start the master waits so long for minions before it calls one absent: their reconnection backs off."""
 POLL_SECONDS: Final = 0.05
 
 
@@ -69,11 +67,12 @@ class Pushes:
         dispatch: Dispatch,
         signer: Signer,
         report: Callable[[Data, str], None],
+        return_grace: float,
     ) -> None:
         self._generations, self._keyring, self._clusters = generations, keyring, clusters
         self._view, self._dispatch, self._signer, self._report = view, dispatch, signer, report
         self._loop = asyncio.get_running_loop()
-        self._patience_ends = self._loop.time() + RETURN_SECONDS
+        self._patience_ends = self._loop.time() + return_grace
         self.running: dict[str, Push] = {}
         self._trials: dict[tuple[str, int], dict[str, asyncio.Future[Planned]]] = {}
 

@@ -99,7 +99,9 @@ async def running(config: Config) -> AsyncIterator[dict[str, int]]:
         stack.callback(uplink.close)
         dispatch = Dispatch(broadcast, uplink, signer, store.generations, clusters)
         master = Master(config, store, clusters, view, dispatch, bus)
-        pushes = Pushes(store.generations, keyring, clusters, view, dispatch, signer, master.report)
+        pushes = Pushes(
+            store.generations, keyring, clusters, view, dispatch, signer, master.report, config.return_grace
+        )
         master.pushes = pushes
 
         def welcome() -> JoinAnswer:
