@@ -13,7 +13,6 @@ import msgspec
 import zmq
 import zmq.asyncio
 
-from lbservice import sockets
 from lbservice.files import private_directory
 from lbservice.keys import CurvePair, fingerprint, from_fingerprint, load_or_make_curve
 from lbwire.errors import Refused
@@ -141,7 +140,7 @@ async def _ask(joining: Joining, endpoint: str, server_key: bytes, keys: CurvePa
     try:
         socket = context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IPV6, int(sockets.has_ipv6()))
+        socket.setsockopt(zmq.IPV6, 1)
         socket.curve_serverkey = server_key
         socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret
         try:

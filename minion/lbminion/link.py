@@ -64,7 +64,7 @@ class Link:
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 2 * HEARTBEAT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS[0])
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS[1])
-        socket.setsockopt(zmq.IPV6, int(sockets.has_ipv6()))
+        socket.setsockopt(zmq.IPV6, 1)
         # Nothing is queued for a master that is not there: the spool keeps what must not be lost.
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.curve_serverkey = config.server_key

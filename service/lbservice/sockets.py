@@ -8,7 +8,6 @@ takes what is there without blocking. Draining in batches is also 3 to 4 times a
 from __future__ import annotations
 
 import asyncio
-import socket as plain_socket
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
@@ -16,15 +15,6 @@ import zmq
 import zmq.asyncio
 
 Message: TypeAlias = list[zmq.Frame]
-
-
-def has_ipv6() -> bool:
-    """Tell whether the kernel has IPv6: with ZeroMQ's IPv6 option set on one without it, libzmq ends the process."""
-    try:
-        plain_socket.socket(plain_socket.AF_INET6, plain_socket.SOCK_STREAM).close()
-    except OSError:
-        return False
-    return True
 
 
 async def read(socket: zmq.asyncio.Socket, handle: Callable[[list[Message]], None], *, most: int = 512) -> None:
