@@ -60,10 +60,15 @@ def _host(cluster: str, host: str, topology: Topology, view: View, push: Push | 
         "applied": holding.applied,
         "drift": minion.drift,
         "roles": _roles(topology.instances, minion) if director else {},
-        "keepalived": minion.keepalived if director else "",
+        "keepalived": _keepalived(minion) if director else "",
         "product": minion.product,
         "note": progress.problem if progress else "",
     }
+
+
+def _keepalived(minion: Minion) -> str:
+    """Say what is the matter with it, else its version."""
+    return (minion.sample.keepalived if minion.sample else "") or minion.keepalived
 
 
 def _roles(instances: Iterable[str], minion: Minion) -> dict[str, dict[str, Any]]:

@@ -77,8 +77,6 @@ class View:
         minion = self.minions[name]
         minion.holdings, minion.roles = dict(message.holdings), dict(message.roles)
         minion.drift, minion.sample, minion.sampled = message.drift, message, now
-        if message.keepalived:
-            minion.keepalived = message.keepalived
 
     def transition(self, name: str, data: VrrpTransition) -> None:
         """A role changed; a sample tells the same within a second."""

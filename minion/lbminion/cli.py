@@ -1,5 +1,7 @@
 """`lbminion`: join, run, status, plan."""
 
+# ruff: noqa: D301 - click wants the backspace character itself
+
 from __future__ import annotations
 
 import asyncio
@@ -65,7 +67,7 @@ def _fail(text: str, code: int) -> NoReturn:
 )  # fmt: skip
 @click.pass_context
 def main(context: click.Context, config: Path) -> None:
-    r"""The lbmaster minion: keeps this host's load-balancer state as the master declared it.
+    """The lbmaster minion: keeps this host's load-balancer state as the master declared it.
 
     \b
     A new host:
@@ -83,7 +85,7 @@ def main(context: click.Context, config: Path) -> None:
     "--fingerprint",
     required=True,
     metavar="FP",
-    help="The master's key, as `lbmaster init` and `lbmaster keys list` show it.",
+    help="The master's key, as `lbmaster init` prints it.",
 )
 @click.option(
     "--token",
@@ -121,7 +123,7 @@ def join(
     config: Path, master: str, fingerprint: str, token: str, name: str, timeout: float,
     state_directory: Path, runtime_directory: Path, keepalived_config: Path,
 ) -> None:  # fmt: skip
-    r"""Join a master: make this host's keys, have them accepted, and pin the master's.
+    """Join a master: make this host's keys, have them accepted, and pin the master's.
 
     \b
     With a token the host is accepted at once; without one, run there:
@@ -145,7 +147,7 @@ def join(
 @click.pass_obj
 @explained
 def run(config: Path) -> None:
-    r"""Run the service in the foreground (systemd does this: lbminion.service).
+    """Run the service in the foreground (systemd does this: lbminion.service).
 
     \b
     Stopping it changes nothing on the host: keepalived and the IPVS table go on.
@@ -164,7 +166,7 @@ def run(config: Path) -> None:
 @click.pass_obj
 @explained
 def status(config: Path, as_json: bool) -> None:
-    r"""Show what the running minion holds, and whether the master hears it.
+    """Show what the running minion holds, and whether the master hears it.
 
     \b
     Exit code 0 when the service runs, 1 when it does not.
@@ -196,7 +198,7 @@ def _status_lines(status: Status) -> Iterator[str]:
 @click.pass_obj
 @explained
 def plan(config: Path, as_json: bool) -> None:
-    r"""Show what would change now, from the last signed state on disk; the master is not needed.
+    """Show what would change now, from the last signed state on disk; the master is not needed.
 
     \b
     Changes nothing. Exit code 0 when the host is as it shall be, 3 when something

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import zmq
@@ -73,9 +73,9 @@ class Link:
         self._addresses[socket] = f"tcp://{host}:{port}"
         return socket
 
-    def follow(self, clusters: Iterable[str]) -> None:
-        """Subscribe to the broadcasts of these clusters, and of no others."""
-        wanted = {topic for cluster in clusters for topic in topics.cluster_topics(cluster)}
+    def follow(self, audiences: Mapping[str, Iterable[str]]) -> None:
+        """Subscribe to the broadcasts of these clusters and their audiences, and to no others."""
+        wanted = {topic for cluster, of in audiences.items() for topic in topics.cluster_topics(cluster, of)}
         for topic in wanted - self._topics:
             self._broadcast.subscribe(topic)
         for topic in self._topics - wanted:

@@ -99,13 +99,18 @@ class Reconciler:
         self._planner, self._host, self._holdings, self._ledger = planner, host, holdings, ledger
         self._report, self.answer = report, answer
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+        self._staging: set[Stage] = set()
         self._said_unhealed: tuple[object, ...] | None = None
         self._said_foreign: frozenset[str] = frozenset()
         self.desired: Resources = index(())
         self.drift = 0
 
     def ask(self, job: Job) -> None:
-        """Queue a job; it is done when the ones before it are."""
+        """Queue a job; it is done when the ones before it are. A state that is being staged is not staged twice."""
+        if isinstance(job, Stage):
+            if job in self._staging:
+                return
+            self._staging.add(job)
         self._jobs.put_nowait(job)
 
     async def run(self) -> None:
@@ -133,6 +138,8 @@ class Reconciler:
             self._report(events.StateRefused(job.generation, "stage", str(error)), job.cluster)
         else:
             self._report(events.StateStaged(job.generation, steps(plan)), job.cluster)
+        finally:
+            self._staging.discard(job)
 
     async def _try(self, job: Trial) -> None:
         try:

@@ -86,7 +86,7 @@ class Minion:
         await self._control.open()
         watch = AddressWatch(self._duties.address_changed)
         await watch.open()
-        self._link.follow(self._holdings.clusters())
+        self._link.follow(self._holdings.memory.states)
         self._reconciler.ask(Look("start"))
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -119,7 +119,7 @@ class Minion:
 
     def _received(self, raw: bytes) -> None:
         self._duties.received(raw)
-        self._link.follow(self._holdings.clusters())
+        self._link.follow(self._holdings.memory.states)
 
     def _connected(self) -> None:
         self._accepted = True

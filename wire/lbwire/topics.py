@@ -5,6 +5,7 @@ A ZeroMQ subscription matches by prefix, so every topic ends with a delimiter th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 NAME: Final = r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
@@ -39,6 +40,6 @@ def topic(cluster: str, audience: str) -> bytes:
     return b"cluster/" + cluster.encode() + b"/" + audience.encode() + _END
 
 
-def cluster_topics(cluster: str) -> tuple[bytes, ...]:
-    """List what a host of the cluster subscribes to."""
-    return tuple(topic(cluster, audience) for audience in (CLUSTER, *sorted(ROLE_AUDIENCES)))
+def cluster_topics(cluster: str, audiences: Iterable[str]) -> frozenset[bytes]:
+    """List what a host subscribes to that holds states for these audiences of the cluster."""
+    return frozenset(topic(cluster, audience) for audience in (CLUSTER, *audiences))
