@@ -1,47 +1,67 @@
-"""Which keys get past the handshake: accepted ones to the minions' endpoints, any to the join endpoint (ZAP, RFC 27)."""
+"""Which keys get past the handshake: accepted ones to the minions' endpoints, any to the join endpoint (ZAP, RFC 27).
+
+Not pyzmq's authenticator: an exception in a callback ends that one for good, and it closes its socket before its poll
+has let go of the file descriptor, which makes a socket deaf that gets the same descriptor next.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Container
-from typing import Any
+from typing import Final
 
 import zmq
 import zmq.asyncio
-from zmq.auth.asyncio import AsyncioAuthenticator
+from zmq.utils import z85
+
+from lbservice import sockets
 
 from .endpoints import JOIN, MINION
 
 logger = logging.getLogger(__name__)
 
+ENDPOINT: Final = "inproc://zeromq.zap.01"
+VERSION: Final = b"1.0"
+HEADER: Final = 8
+"""Frames before the credentials: routing id, empty, version, request id, domain, address, identity, mechanism."""
+KEY_BYTES: Final = 32
 
-class _Accepted:
-    """An exception in a callback would end the authenticator, and every later handshake with it: it means no."""
 
-    def __init__(self, accepted: Container[str]) -> None:
+class Authenticator:
+    """Bind it before any other socket of the context; `accepted` (Z85 keys, text) may change at any time."""
+
+    def __init__(self, context: zmq.asyncio.Context, accepted: Container[str]) -> None:
         self._accepted = accepted
+        self._socket = context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.bind(ENDPOINT)
 
-    def callback(self, domain: str, key: bytes) -> bool:
-        try:
-            return domain == MINION and key.decode("ascii") in self._accepted
-        except Exception:
-            logger.exception("deciding on a handshake failed, so it is refused")
-            return False
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        await sockets.read(self._socket, self._handle)
 
+    def close(self) -> None:
+        self._socket.close(0)
 
-class _Anybody:
-    def callback(self, domain: str, _key: bytes) -> bool:
-        return domain == JOIN
+    def _handle(self, batch: list[sockets.Message]) -> None:
+        for message in batch:
+            frames = [frame.bytes for frame in message]
+            if len(frames) < HEADER or frames[2] != VERSION:
+                logger.error("libzmq asks for a handshake in a way that this release does not know")
+                continue
+            user = self._admitted(frames[4], frames[7], frames[HEADER:])
+            if not user:
+                logger.info(
+                    "a handshake from %s is refused: its key is not accepted", frames[5].decode(errors="replace")
+                )
+            status = [b"200", b"OK", user, b""] if user else [b"400", b"not accepted", b"", b""]
+            sockets.send(self._socket, [frames[0], b"", VERSION, frames[3], *status])
 
-
-def start(context: zmq.asyncio.Context, accepted: Container[str]) -> AsyncioAuthenticator:
-    """Start answering handshakes, before any socket is bound; `stop()` it after the sockets are closed.
-
-    `accepted` holds CURVE public keys (Z85, text) and may change at any time.
-    """
-    authenticator = AsyncioAuthenticator(context)
-    authenticator.start()
-    providers: dict[str, Any] = {MINION: _Accepted(accepted), JOIN: _Anybody()}
-    for domain, provider in providers.items():
-        authenticator.configure_curve_callback(domain, provider)
-    return authenticator
+    def _admitted(self, domain: bytes, mechanism: bytes, credentials: list[bytes]) -> bytes:
+        """Give the key (Z85) if it may pass, else nothing."""
+        if mechanism != b"CURVE" or len(credentials) != 1 or len(credentials[0]) != KEY_BYTES:
+            return b""
+        key = z85.encode(credentials[0])
+        if domain == JOIN.encode() or (domain == MINION.encode() and key.decode("ascii") in self._accepted):
+            return key
+        return b""

@@ -21,7 +21,8 @@ from lbservice.keys import fingerprint
 from lbservice.notify import Notifier
 from lbwire.join import JoinAnswer
 
-from . import authenticator, identity
+from . import identity
+from .authenticator import Authenticator
 from .bus import Bus
 from .clusters import Clusters
 from .config import Config
@@ -88,8 +89,8 @@ async def running(config: Config) -> AsyncIterator[dict[str, int]]:
         context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
         stack.callback(context.destroy, 0)
         keyring = store.keyring
-        zap = authenticator.start(context, keyring.accepted)
-        stack.callback(zap.stop)
+        authenticator = Authenticator(context, keyring.accepted)
+        stack.callback(authenticator.close)
 
         signer = Signer(keys.signing)
         clusters, view, bus = Clusters(store.generations, signer), View(), Bus(store.journal)
@@ -127,6 +128,7 @@ async def running(config: Config) -> AsyncIterator[dict[str, int]]:
         pushes.resume()
         async with asyncio.TaskGroup() as tasks:
             jobs = [
+                tasks.create_task(authenticator.run(), name="handshakes"),
                 tasks.create_task(uplink.run(master.receive), name="uplink"),
                 tasks.create_task(joining.run(), name="join"),
                 tasks.create_task(_every(TICK_SECONDS, master.tick), name="tick"),
