@@ -1,0 +1,122 @@
+"""What is believed and for how long, split brains, the reactor's table, and what a host is owed: all pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbmaster.catch_up import owed
+from lbmaster.config import DEFAULT_REACTIONS, Reaction
+from lbmaster.intake import admit
+from lbmaster.reactor import MOST, Brake, ReconcileCluster, react
+from lbmaster.splits import Splits
+from lbmaster.topology import Topology
+from lbmaster.view import View
+from lbwire.errors import Malformed
+from lbwire.events import VrrpTransition
+from lbwire.messages import Event, Events, Holding
+
+WEB = Topology(("d1", "d2"), ("r1",), {"www": ("10.0.0.100/24",)})
+
+
+def test_a_role_is_believed_as_long_as_its_lease() -> None:
+    """After it nobody is MASTER, whatever was said last."""
+    view = View()
+    assert view.hear("d1", 0.0, 1000.0)
+    view.transition("d1", VrrpTransition("www", "MASTER", "", 100))
+    assert view.masters(WEB) == {"www": ("d1",)}
+    assert view.expire(5.0, 5.0) == []
+    (lost,) = view.expire(5.1, 5.0)
+    assert (lost.name, lost.roles) == ("d1", {"www": "MASTER"})
+    assert view.masters(WEB) == {"www": ()}
+    assert view.hear("d1", 6.0, 1006.0)
+
+
+def test_who_was_assumed_online_is_not_believed_before_it_is_heard_of() -> None:
+    """A restart of the master proves nothing about minions."""
+    view = View()
+    view.assume_online("d1", 10.0)
+    assert not view.is_there("d1")
+    assert not view.hear("d1", 1.0, 1001.0)
+    assert view.is_there("d1")
+
+
+def test_a_handover_is_no_split_brain() -> None:
+    """Two MASTERs within the grace are not reported; beyond it once, and its end once."""
+    splits = Splits(1.5)
+    two, one = {("web", "www"): ("d1", "d2")}, {("web", "www"): ("d2",)}
+    assert [*splits.look(two, 0.0), *splits.look(one, 1.0)] == []
+    assert splits.look(two, 2.0) == []
+    assert [type(data).__name__ for _, data in splits.look(two, 3.5)] == ["SplitBrain"]
+    assert splits.look(two, 4.0) == []
+    ((_, ended),) = splits.look(one, 5.5)
+    assert getattr(ended, "seconds", None) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("event_type", "cluster", "data", "reacts"),
+    [
+        ("vrrp.transition", "web", {"state": "MASTER", "instance": "www"}, True),
+        ("vrrp.transition", "web", {"state": "BACKUP", "instance": "www"}, False),
+        ("vrrp.transition", "", {"state": "MASTER"}, False),
+        ("vrrp.split_brain", "web", {"instance": "www"}, True),
+        ("drift.found", "web", {}, False),
+    ],
+)
+def test_the_default_table(event_type: str, cluster: str, data: dict[str, str], reacts: bool) -> None:
+    """A MASTER and a split brain have the cluster compared."""
+    action = react(DEFAULT_REACTIONS, event_type, cluster, "d1", data)
+    assert (action is not None) == reacts
+
+
+def test_a_reaction_of_the_operator_matches_by_glob() -> None:
+    """And names its reason."""
+    table = (Reaction(on="keepalived.*", do="reconcile"),)
+    assert react(table, "keepalived.died", "web", "d1", {}) == ReconcileCluster("web", "keepalived.died of d1")
+
+
+def test_reactions_that_cause_each_other_are_stopped() -> None:
+    """A loop by configuration costs a bounded number of reconciles."""
+    brake = Brake()
+    assert sum(brake.allows("web", now / 100) for now in range(500)) == MOST
+    assert brake.allows("other", 1.0)
+    assert brake.allows("web", 100.0)
+
+
+@pytest.mark.parametrize(
+    ("holding", "belongs", "expected"),
+    [
+        (Holding(2, 2, 9), True, "nothing"),
+        (Holding(3, 2, 9), True, "nothing"),
+        (Holding(1, 1, 9), True, "states"),
+        (Holding(2, 1, 9), True, "release"),
+        (Holding(0, 0, 0), True, "states"),
+        (Holding(0, 0, 0), False, "nothing"),
+        (Holding(1, 1, 5), False, "states"),
+    ],
+)
+def test_what_a_host_is_owed(holding: Holding, belongs: bool, expected: str) -> None:
+    """By what it holds, against generation 2 released to all."""
+    assert owed(holding, 2, belongs=belongs) == expected
+
+
+def test_nothing_is_owed_before_a_generation_was_released_to_all() -> None:
+    """A first push that failed leaves nothing to catch up with."""
+    assert owed(Holding(1, 0, 0), 0, belongs=True) == "nothing"
+
+
+def event(boot: int, sequence: int) -> Event:
+    return Event(boot, sequence, "minion.started", 0.0, "", {})
+
+
+def test_a_new_boot_follows_an_old_one() -> None:
+    """Sequences begin again with every boot."""
+    message = Events(1, 7, (event(2, 1), event(2, 2)))
+    assert [e.sequence for e in admit(message, (1, 7)).events] == [1, 2]
+    assert admit(message, (1, 6)).gap
+
+
+@pytest.mark.parametrize("events", [((1, 2), (1, 1)), ((1, 1), (1, 1)), ((1, 1), (1, 3)), ((2, 1), (1, 2))], ids=str)
+def test_events_out_of_order_are_malformed(events: tuple[tuple[int, int], ...]) -> None:
+    """A sequence has no hole and no way back."""
+    with pytest.raises(Malformed):
+        admit(Events(0, 0, tuple(event(*identity) for identity in events)), (0, 0))
