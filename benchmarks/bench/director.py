@@ -71,7 +71,7 @@ def _stand_in() -> None:
             write(key, value)
 
     sysctl.read, sysctl.write = read_value, write_value  # type: ignore[assignment]
-    handler.Ipvs = MemoryTable  # type: ignore[misc, assignment]
+    setattr(handler, "Ipvs", MemoryTable)  # noqa: B010 - mypy holds it for private there
 
 
 if __name__ == "__main__":

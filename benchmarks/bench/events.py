@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from lbmaster import client
 
@@ -17,7 +18,7 @@ from .cluster import INSTANCE
 from .figures import Figure, spread
 from .network import Network
 from .peer import Salt
-from .processes import BenchmarkError
+from .processes import BenchmarkError, cpu_seconds
 from .site import Site, settled
 
 LATENCY_AIM_MS, P99_AIM_MS, RATE_AIM = 1.0, 5.0, 30_000
@@ -33,17 +34,22 @@ def measure(*, quick: bool, salt: Salt | None) -> Iterator[Figure]:
     with Site(1, directors=1, idle=("f1", "f2", "f3", "f4")) as site:
         site.push(extra=False)
         raised, whole = asyncio.run(_latencies(site, count))
-        alone = _rate(site, ["f1"], events)
-        four = _rate(site, ["f1", "f2", "f3", "f4"], events)
+        alone = [_flow(site, ["f1"], events) for _ in range(3)]
+        four = [_flow(site, ["f1", "f2", "f3", "f4"], events) for _ in range(3)]
     latency = spread(raised)
     what = "raised by the minion -> subscriber"
     yield Figure("events", what, "ms", latency, theirs.get("latency"), LATENCY_AIM_MS)
     yield Figure("events", f"{what} (99th percentile)", "ms", latency, theirs.get("latency"), P99_AIM_MS, aim_of="p99")
     yield Figure("events", "line written into the FIFO -> subscriber", "ms", spread(whole))
     yield Figure(
-        "events", "durable, one minion at full speed", "1/s", spread([alone]), theirs.get("rate"), RATE_AIM, higher=True
+        "events", "durable, one minion at full speed", "1/s", spread([flow.rate for flow in alone]), theirs.get("rate"),
+        RATE_AIM, higher=True,
+    )  # fmt: skip
+    yield Figure(
+        "events", "durable, four minions at full speed", "1/s", spread([flow.rate for flow in four]), higher=True
     )
-    yield Figure("events", "durable, four minions at full speed", "1/s", spread([four]), higher=True)
+    for part in ("minion", "master", "subscriber"):
+        yield Figure("events", f"CPU per event: {part}", "us", spread([getattr(flow, part) for flow in alone]))
 
 
 async def _latencies(site: Site, count: int) -> tuple[list[float], list[float]]:
@@ -68,29 +74,42 @@ async def _latencies(site: Site, count: int) -> tuple[list[float], list[float]]:
     return raised[20:], whole[20:]
 
 
-def _rate(site: Site, hosts: list[str], count: int) -> float:
-    """Let hosts flood, and count at the subscriber: from the first event to the last."""
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Events per second from the first to the last at the subscriber, and CPU microseconds per event on the way."""
+
+    rate: float
+    minion: float
+    master: float
+    subscriber: float
+
+
+def _flow(site: Site, hosts: list[str], count: int) -> Flow:
+    """Let hosts flood, and count at the subscriber."""
     each = count // len(hosts)
-    command = [sys.executable, subscriber.__file__, str(site.events_socket), str(each * len(hosts)), _TYPE, *hosts]
+    total = each * len(hosts)
+    command = [sys.executable, subscriber.__file__, str(site.events_socket), str(total), _TYPE, *hosts]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
                 raise BenchmarkError("the subscriber did not start")
-            floods = [
-                site.processes.start(
-                    f"flood-{name}",
-                    Network.within(
-                        site.hosts[name].namespace, sys.executable, flood.__file__, site.hosts[name].config, str(each)
-                    ),
-                )
-                for name in hosts
-            ]
+            master = cpu_seconds(site.master.pid)
+            floods = [_start(site, name, each) for name in hosts]
             out, _ = process.communicate(timeout=240)
         finally:
             process.kill()
-    site.processes.end(floods)
     answer = json.loads(out)
+    master = cpu_seconds(site.master.pid) - master
+    minions = sum(cpu_seconds(flooding.pid) for flooding in floods)
+    site.processes.end(floods)
     if not answer["ordered"] or answer["hosts"] != len(hosts):
         raise BenchmarkError(f"events were lost, repeated or out of order: {answer}")
-    return float((each * len(hosts) - 1) / (answer["last"] - answer["first"]))
+    rate = (total - 1) / (answer["last"] - answer["first"])
+    return Flow(rate, *(1e6 * seconds / total for seconds in (minions, master, answer["cpu"])))
+
+
+def _start(site: Site, name: str, count: int) -> subprocess.Popen[bytes]:
+    host = site.hosts[name]
+    command = Network.within(host.namespace, sys.executable, flood.__file__, host.config, str(count))
+    return site.processes.start(f"flood-{name}", command)

@@ -37,11 +37,14 @@ class Flood:
         self.done = asyncio.Event()
         self._more = asyncio.Event()
         self._inbox = Inbox(config.name, trusted_keys(config))
-        self._spool = Spool(open_store(config.state), lambda: self._delivery.pump())
+        self._spool = Spool(open_store(config.state), self._committed)
         self._acked = 0
         keys = load_or_make_curve(config.curve_key)
         self.link = Link(config, keys, self._received, self._connected, lambda: None)
         self._delivery = Delivery(self._spool, self.link.send)
+
+    def _committed(self) -> None:
+        self._delivery.pump()
 
     def _connected(self) -> None:
         self._delivery.connected()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 from pathlib import Path
+from typing import Self
 
 from .processes import BenchmarkError
 
@@ -20,7 +21,7 @@ class Network:
         self._names: list[str] = []
         self.master = f"{self._stem}-m"
 
-    def __enter__(self) -> Network:
+    def __enter__(self) -> Self:
         try:
             self._add(self.master)
             self._batch(

@@ -6,10 +6,11 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from .figures import Figure, Spread, spread
-from .processes import BenchmarkError, cpu_seconds
 from .peer import Salt
+from .processes import BenchmarkError, cpu_seconds
 from .site import Site
 
 SIZES = (1, 10, 50)
@@ -24,6 +25,20 @@ def measure(*, quick: bool, salt: Salt | None) -> Iterator[Figure]:
     for size in SIZES:
         theirs = salt.push(size, rounds=5) if salt is not None else {}
         yield from _figures(size, rounds, theirs)
+    yield from _in_memory(SIZES[-1], rounds)
+
+
+def _in_memory(size: int, rounds: int) -> Iterator[Figure]:
+    with Site(size, memory=True) as site:
+        site.push(extra=False)
+        seconds = [_timed(site, extra=turn % 2 == 0)[1] for turn in range(rounds)]
+    yield Figure("push", f"N={size}: the same, state directories in memory", "s", spread(seconds))
+
+
+def _timed(site: Site, *, extra: bool) -> tuple[dict[str, Any], float]:
+    begin = time.monotonic()
+    pushed = site.push(extra=extra)
+    return pushed, time.monotonic() - begin
 
 
 def _figures(size: int, rounds: int, theirs: dict[str, Spread]) -> Iterator[Figure]:
@@ -32,9 +47,8 @@ def _figures(size: int, rounds: int, theirs: dict[str, Spread]) -> Iterator[Figu
         api, waves, cpu = [], [], []
         for turn in range(rounds):
             before = _cpu(site)
-            begin = time.monotonic()
-            pushed = site.push(extra=turn % 2 == 0)
-            api.append(time.monotonic() - begin)
+            pushed, seconds = _timed(site, extra=turn % 2 == 0)
+            api.append(seconds)
             cpu.append(_cpu(site) - before)
             _check(pushed, size)
             waves.append(max(host["seconds"] for name, host in pushed["hosts"].items() if name.startswith("r")))
@@ -55,10 +69,9 @@ def _cpu(site: Site) -> float:
     return sum(cpu_seconds(process.pid) for name, process in site.minions.items() if name.startswith("r"))
 
 
-def _check(pushed: dict[str, object], size: int) -> None:
+def _check(pushed: dict[str, Any], size: int) -> None:
     """Every real server has to have changed one address, by its own account."""
     hosts = pushed["hosts"]
-    assert isinstance(hosts, dict)
     changed = [name for name, host in hosts.items() if name.startswith("r") and len(host["steps"]) == 1]
     if len(changed) != size:
         raise BenchmarkError(f"{len(changed)} of {size} real servers changed one address")

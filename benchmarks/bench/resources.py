@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .director import kernel_has_ipvs
-from .figures import Figure, spread
+from .figures import Figure, Spread, spread
 from .peer import Salt
 from .processes import cpu_seconds, resident
 from .site import Site
@@ -49,6 +49,6 @@ def measure(*, quick: bool, salt: Salt | None) -> Iterator[Figure]:
     yield Figure("resources", f"master with {MINIONS} idle minions: CPU", "%", spread([used[master]]))
 
 
-def _shared(memory: dict[str, object]) -> str:
+def _shared(memory: Mapping[str, Spread]) -> str:
     pss = memory.get(f"master {MINIONS} pss")
-    return f"Salt's is the sum over its processes; with shared pages counted once {pss.median:.0f} MB" if pss else ""  # type: ignore[attr-defined]
+    return f"Salt's is the sum over its processes; with shared pages counted once {pss.median:.0f} MB" if pss else ""

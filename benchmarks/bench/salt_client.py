@@ -10,10 +10,10 @@ import sys
 import time
 from typing import Any
 
-import salt.client
-import salt.config
-import salt.exceptions
-import salt.utils.event
+import salt.client  # type: ignore[import-not-found]
+import salt.config  # type: ignore[import-not-found]
+import salt.exceptions  # type: ignore[import-not-found]
+import salt.utils.event  # type: ignore[import-not-found]
 
 
 def connected(options: dict[str, Any], count: int, within: float) -> Any:
@@ -54,7 +54,7 @@ def fire(client: Any, options: dict[str, Any], count: int, pause: float) -> dict
         bus.subscribe("bench/event")
         bus.connect_pub()
         client.cmd_async("*", "bench.fire", [count, pause])
-        came = []
+        came: list[tuple[float, float, int]] = []
         while len(came) < count:
             event = bus.get_event(tag="bench/event", wait=30, full=False)
             if event is None:

@@ -26,12 +26,13 @@ _JOINING_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host with a minion: `config` is its minion.toml, `folder` has everything of it."""
+    """A host with a minion: `config` is its minion.toml, in `folder` with its state; `runtime` is its /run."""
 
     name: str
     number: int
     namespace: str
     folder: Path
+    runtime: Path
 
     @property
     def config(self) -> Path:
@@ -40,32 +41,38 @@ class Host:
     @property
     def fifo(self) -> Path:
         """Where keepalived writes its notifications."""
-        return self.folder / "run" / "vrrp.fifo"
+        return self.runtime / "vrrp.fifo"
 
 
 class Site:
     """A network with a master, directors d1.. and real servers r1.., all of them joined and online.
 
-    `idle` names hosts that join, but whose minion is not started.
+    `idle` names hosts that join, but whose minion is not started. What hosts keep below /run lies in memory, as it does
+    there; their state directories share this machine's disk, unless `memory` puts them into memory, too: then the flushes
+    of many hosts do not wait for one disk, which on real hosts they never do.
     """
 
-    def __init__(self, real_servers: int, *, directors: int = 1, idle: Sequence[str] = ()) -> None:
+    def __init__(
+        self, real_servers: int, *, directors: int = 1, idle: Sequence[str] = (), memory: bool = False
+    ) -> None:
         self._stack = ExitStack()
         self._names = [f"d{n}" for n in range(1, directors + 1)] + [f"r{n}" for n in range(1, real_servers + 1)]
         self._names += idle
         self._idle = frozenset(idle)
+        self._memory = memory
         self.hosts: dict[str, Host] = {}
         self.minions: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         with self._stack as stack:
-            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lbbench-")))
+            self.runtime = Path(stack.enter_context(_folder(in_memory=True)))
+            self.folder = Path(stack.enter_context(_folder(in_memory=self._memory)))
             self.network = stack.enter_context(Network())
             self.processes = stack.enter_context(Processes(self.folder))
             stack.callback(self._end_keepalived)
             self._start_master()
             for number, name in enumerate(self._names, 1):
-                self.hosts[name] = Host(name, number, self.network.add(number), self.folder / name)
+                self.hosts[name] = Host(name, number, self.network.add(number), self.folder / name, self.runtime / name)
             with ThreadPoolExecutor(_JOINING_AT_ONCE) as pool:
                 list(pool.map(self._join, self.hosts.values()))
             for name in self._names:
@@ -82,9 +89,9 @@ class Site:
 
     def _start_master(self) -> None:
         config = self.folder / "master" / "master.toml"
-        command = [_BIN / "lbmaster", "--config", config]
+        command: list[str | Path] = [_BIN / "lbmaster", "--config", config]
         made = subprocess.run(
-            [*command, "init", "--state-dir", config.parent / "state", "--runtime-dir", config.parent / "run"],
+            [*command, "init", "--state-dir", config.parent / "state", "--runtime-dir", self.runtime / "master"],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         self._fingerprint = next(
@@ -108,7 +115,7 @@ class Site:
         command = [
             *self._program(host), "--config", host.config, "join", "--master", MASTER, "--fingerprint",
             self._fingerprint, "--token", token, "--name", host.name, "--state-directory", host.folder / "state",
-            "--runtime-directory", host.folder / "run", "--keepalived-config", host.folder / "keepalived.conf",
+            "--runtime-directory", host.runtime, "--keepalived-config", host.folder / "keepalived.conf",
         ]  # fmt: skip
         joined = subprocess.run(
             Network.within(host.namespace, *command), capture_output=True, text=True, check=False, timeout=120
@@ -138,20 +145,20 @@ class Site:
     def _end_keepalived(self) -> None:
         """A keepalived outlives its minion, by design."""
         for host in self.hosts.values():
-            for file in (host.folder / "run").glob("*.pid"):
+            for file in host.runtime.glob("*.pid"):
                 pid = file.read_text().strip()
-                if pid.isdecimal() and str(host.folder).encode() in _command_line(int(pid)):
+                if pid.isdecimal() and str(host.runtime).encode() in _command_line(int(pid)):
                     subprocess.run(["kill", "-KILL", pid], check=False, stderr=subprocess.DEVNULL)
 
     # --- using it ---------------------------------------------------------------------------------------------------
 
     def call(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """Ask the master."""
-        return call(verb, arguments, socket=self.config.parent / "run" / "control.sock", patience=150)
+        return call(verb, arguments, socket=self.runtime / "master" / "control.sock", patience=150)
 
     @property
     def events_socket(self) -> Path:
-        return self.config.parent / "run" / "events.sock"
+        return self.runtime / "master" / "events.sock"
 
     def cli(self, *words: str | Path) -> list[str]:
         """Give the command line of `lbmaster WORDS...`."""
@@ -171,6 +178,11 @@ class Site:
             problems = {name: host["problem"] for name, host in pushed["hosts"].items() if host["problem"]}
             raise BenchmarkError(f"the push failed: {problems}")
         return pushed
+
+
+def _folder(*, in_memory: bool) -> tempfile.TemporaryDirectory[str]:
+    place = "/dev/shm" if in_memory and Path("/dev/shm").is_dir() else None
+    return tempfile.TemporaryDirectory(prefix="lbbench-", dir=place)
 
 
 def _command_line(pid: int) -> bytes:

@@ -3,7 +3,7 @@
     python subscriber.py EVENTS.SOCK COUNT TYPE HOST...
 
 Prints "ready" once it subscribes, then, after COUNT events, one line of JSON: when the first and the last came (Unix
-time), and whether each host's events came in order, each once. Only events of the flood's making are counted.
+time), the CPU seconds that they took here, and whether each host's events came in order, each once. Only events of the flood's making are counted.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ async def main(socket: str, count: int, event_type: str, hosts: list[str]) -> No
     last: dict[str, tuple[int, int]] = {}
     came, first, ordered = 0, 0.0, True
     cursor = client.call("events", {"follow": False, "limit": 0}, socket=socket)["cursor"]  # type: ignore[arg-type]
+    begin = time.process_time()
     print("ready", flush=True)
     async with aclosing(client.events(cursor, types=[event_type], hosts=hosts, socket=socket)) as events:
         async for event in events:
@@ -33,7 +34,18 @@ async def main(socket: str, count: int, event_type: str, hosts: list[str]) -> No
             came += 1
             if came == count:
                 break
-    print(json.dumps({"first": first, "last": time.time(), "ordered": ordered, "hosts": len(last)}), flush=True)
+    print(
+        json.dumps(
+            {
+                "first": first,
+                "last": time.time(),
+                "ordered": ordered,
+                "hosts": len(last),
+                "cpu": time.process_time() - begin,
+            }
+        ),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-__salt__: dict[str, Any]
-
 
 def fire(count: int, pause: float) -> int:
     """Fire `count` events on the master's bus, `pause` seconds apart."""
-    send = __salt__["event.send"]
+    send: Any = globals()["__salt__"]["event.send"]
     for number in range(count):
         send("bench/event", {"number": number, "time": time.time()})
         if pause:
