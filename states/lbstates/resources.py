@@ -21,9 +21,15 @@ from .kinds.kind import Resource
 from .kinds.service import Service
 from .kinds.sysctl import Sysctl
 
-# A destination that was removed must not leave its clients hanging until their connections time out. (The setting for
-# persistence templates comes with persistence; forwarding by direct routing does not need net/ipv4/ip_forward.)
-_DIRECTOR_SYSCTLS: Final = (Sysctl("net/ipv4/vs/expire_nodest_conn", "1"),)
+# expire_nodest_conn: a destination that was removed must not leave its clients hanging until their connections time out.
+# conn_reuse_mode 3: a director that sees only one direction (direct routing) keeps closed connections in FIN_WAIT for two
+# minutes; with the default, 1, a client that uses a port again within that time is not scheduled but sent where it was
+# before, so that shares drift and a new real server gets less (kernel: Documentation/networking/ipvs-sysctl.rst).
+# (The setting for persistence templates comes with persistence; direct routing does not need net/ipv4/ip_forward.)
+_DIRECTOR_SYSCTLS: Final = (
+    Sysctl("net/ipv4/vs/expire_nodest_conn", "1"),
+    Sysctl("net/ipv4/vs/conn_reuse_mode", "3"),
+)
 
 # The larger of `all` and the interface's own value counts, and `all` alone would do; both are written because tools
 # that reset one interface (ifupdown, networkd) are common.

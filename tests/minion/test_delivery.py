@@ -100,9 +100,7 @@ def test_silence_is_answered_by_sending_again(tmp_path: Path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32), loss=st.floats(0, 0.5))
-def test_all_events_arrive_once_and_in_order_whatever_is_lost(
-    tmp_path_factory: object, seed: int, loss: float
-) -> None:
+def test_all_events_arrive_once_and_in_order_whatever_is_lost(tmp_path_factory: object, seed: int, loss: float) -> None:
     """Messages and acknowledgements get lost, connections break; in the end the journal is complete."""
     random = Random(seed)
     spool = Spool(open_store(tmp_path_factory.mktemp("spool")), lambda: None)  # type: ignore[attr-defined]
