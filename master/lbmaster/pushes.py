@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from lbstates.clusterfile import check
+from lbstates.compile import compile_cluster
 from lbstates.desired import RoleState
 from lbstates.errors import StateError
 from lbwire.errors import Refused
@@ -44,10 +46,6 @@ class Compiled(msgspec.Struct, frozen=True):
 
 def compile_text(text: str, file: str) -> Compiled:
     """Check and compile a cluster file; raises `RequestError` with all findings."""
-    # Pydantic and PyYAML are 20 MB that a master without pushes never needs.
-    from lbstates.clusterfile import check  # noqa: PLC0415
-    from lbstates.compile import compile_cluster  # noqa: PLC0415
-
     checked = check(text)
     findings = tuple(asdict(finding) for finding in checked.findings)
     if checked.cluster is None:
