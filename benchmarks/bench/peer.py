@@ -10,8 +10,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,9 @@ class Salt:
             members = [pid for minion in minions for pid in family(minion)]
             cpu, seconds = [], []
             for value in range(rounds + 1):
-                before = sum(map(_cpu, members))
+                before = _sum(cpu_seconds, members)
                 seconds.append(float(ask({"do": "apply", "value": f"{value}-{time.time()}"})["seconds"]))
-                cpu.append((sum(map(_cpu, members)) - before) * 1000 / size)
+                cpu.append((_sum(cpu_seconds, members) - before) * 1000 / size)
             self._note_memory(size, master, minions)
         # The first one also fetches the state file: it is not counted.
         return {"push": spread(seconds[1:]), "cpu": spread(cpu[1:])}
@@ -85,15 +85,14 @@ class Salt:
         with self._running(1) as (_, __, minions):
             members = family(minions[0])
             time.sleep(10)
-            before = sum(map(_cpu, members))
+            before = _sum(cpu_seconds, members)
             time.sleep(seconds)
-            return spread([100 * (sum(map(_cpu, members)) - before) / seconds])
+            return spread([100 * (_sum(cpu_seconds, members) - before) / seconds])
 
     def _note_memory(self, size: int, master: int, minions: list[int]) -> None:
-        members = family(master)
-        self.memory[f"master {size}"] = spread([sum(map(resident, members))])
-        self.memory[f"master {size} pss"] = spread([sum(map(proportional, members))])
-        self.memory["minion"] = spread([sum(map(resident, family(minion))) for minion in minions])
+        self.memory[f"master {size}"] = spread([_sum(resident, family(master))])
+        self.memory[f"master {size} pss"] = spread([_sum(proportional, family(master))])
+        self.memory["minion"] = spread([_sum(resident, family(minion)) for minion in minions])
 
     # --- running it -------------------------------------------------------------------------------------------------
 
@@ -145,11 +144,13 @@ def _asker(client: subprocess.Popen[str], size: int, processes: Processes) -> An
     return ask
 
 
-def _cpu(pid: int) -> float:
-    try:
-        return cpu_seconds(pid)
-    except OSError:
-        return 0.0
+def _sum(count: Callable[[int], float], pids: Iterable[int]) -> float:
+    """Add up over processes, of which some may have ended: Salt starts one for each job."""
+    total = 0.0
+    for pid in pids:
+        with suppress(OSError, BenchmarkError):
+            total += count(pid)
+    return total
 
 
 def _configure_master(folder: Path) -> None:

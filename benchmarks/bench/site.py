@@ -68,8 +68,9 @@ class Site:
             self.runtime = Path(stack.enter_context(_folder(in_memory=True)))
             self.folder = Path(stack.enter_context(_folder(in_memory=self._memory)))
             self.network = stack.enter_context(Network())
-            self.processes = stack.enter_context(Processes(self.folder))
+            # Runs after the minions have ended: they would start anew what is killed here.
             stack.callback(self._end_keepalived)
+            self.processes = stack.enter_context(Processes(self.folder))
             self._start_master()
             for number, name in enumerate(self._names, 1):
                 self.hosts[name] = Host(name, number, self.network.add(number), self.folder / name, self.runtime / name)
