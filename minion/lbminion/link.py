@@ -108,7 +108,6 @@ class Link:
         """Follow the handshakes. After a refused one libzmq never tries again by itself, so we do."""
         delay = REFUSED_RETRY_SECONDS[0]
         while True:
-            await monitor.poll(zmq.POLLIN)
             event = (await recv_monitor_message(monitor))["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 delay = REFUSED_RETRY_SECONDS[0]

@@ -91,7 +91,9 @@ def _init(share: Path, pytest_arguments: tuple[str, ...]) -> str:
         mount -t tmpfs tmpfs /run
         mkdir -p /run/share
         mount -t hostfs none /run/share -o {share}
-        mount -t tmpfs tmpfs /tmp
+        # Not over /tmp: the checkout that is tested may lie there.
+        mkdir /run/tmp
+        export TMPDIR=/run/tmp
         ip link set lo up
         cd {_ROOT}
         {sys.executable} -m pytest -p no:cacheprovider --color=no --timeout 60 --junit-xml=/run/share/junit.xml \\

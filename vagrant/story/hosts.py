@@ -36,14 +36,15 @@ class Runner(Protocol):
 
 
 class Hosts:
-    """The cluster's hosts, reached through a runner."""
+    """The cluster's hosts, reached through a runner; `patience` lengthens all waiting, for machines that are slow."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, patience: float = 1.0) -> None:
         self.runner = runner
+        self._patience = patience
 
     def out(self, host: str, command: str, *, timeout: float = 60, stdin: str = "") -> str:
         """Run a command that has to succeed and return what it printed."""
-        return self.runner.run(host, command, timeout=timeout, stdin=stdin).stdout.strip()
+        return self.runner.run(host, command, timeout=timeout * self._patience, stdin=stdin).stdout.strip()
 
     def lbmaster(self, arguments: str, *, timeout: float = 90, stdin: str = "") -> str:
         """Run `lbmaster ARGUMENTS` on the master's host."""
@@ -61,8 +62,8 @@ class Hosts:
             elapsed = time.monotonic() - begin
             if seen:
                 return seen, elapsed
-            if elapsed > within:
-                raise Unexpected(f"{what}: not within {within:.0f} s; {self.report()}")
+            if elapsed > within * self._patience:
+                raise Unexpected(f"{what}: not within {within * self._patience:.0f} s; {self.report()}")
             time.sleep(POLL_SECONDS)
 
     def report(self) -> str:
