@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent / "vagrant"), str(HERE)]
 
 from full_vms import FullVms  # noqa: E402  # found by the line above
+
 from microvm.errors import LabError  # noqa: E402
 from story.demo import play  # noqa: E402
 from story.hosts import Hosts, Unexpected  # noqa: E402

@@ -36,7 +36,7 @@ def prepare(topology: Topology, *, product: bool, in_use: Collection[str]) -> Pr
     current = wheels.digest if wheels else None
     for stale in _stale(paths.cache(), base.digest, current):
         if not any(path.startswith(str(stale)) for path in in_use):
-            logger.info("removing %s: replaced", stale)
+            logger.debug("removing %s: replaced", stale)
             shutil.rmtree(stale, ignore_errors=True)
     return Prepared(base, built)
 

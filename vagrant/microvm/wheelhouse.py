@@ -25,8 +25,6 @@ GUEST_PYTHON = "3.11"
 GUEST_GLIBC = 36
 SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt")
 PACKAGES = ("master", "minion", "service", "states", "wire")
-# Their authors publish no wheel; pure Python, so a wheel that is built here fits every guest.
-SOURCE_ONLY = ("sdnotify",)
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.pyc", "build", "dist")
 
 
@@ -96,7 +94,6 @@ def _build(target: Path) -> None:
     run([*pip, "wheel", "-q", "--no-deps", "-w", target, source], what="build the product's wheel", timeout=300)
     wheel = next(target.glob("lbmaster-*.whl"))
     constraints: list[str | Path] = ["-c", source / "constraints.txt"] if (source / "constraints.txt").is_file() else []
-    run([*pip, "wheel", "-q", "--no-deps", *constraints, "-w", target, *SOURCE_ONLY], what="build wheels", timeout=300)
     download = [*pip, "download", "-q", "-d", target, "--find-links", target, *_for_guest(), *constraints]
     run(
         [*download, f"{wheel}[master,minion]"],
