@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from lbstates.desired import RoleState
 from lbstates.errors import BadState, CannotDerive
@@ -20,25 +21,33 @@ CANNOT = (HostError, CannotDerive, BadState, Refused, ValueError, OSError)
 """What a host, a state or a disk can be at fault for; anything else is a bug and ends the service."""
 
 
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What this host shall have, and the generations that say so: a release may come in while a host is looked at."""
+
+    resources: dict[str, dict[str, Resource]]
+    released: dict[str, int]
+
+
 class Planner:
     """For the host named `name`. Every method may raise one of `CANNOT`."""
 
     def __init__(self, name: str, host: Host, holdings: Holdings, ledger: Ledger) -> None:
         self._name, self._host, self._holdings, self._ledger = name, host, holdings, ledger
 
-    async def desired(
-        self, overrides: Mapping[str, Sequence[RoleState]] | None = None
-    ) -> dict[str, dict[str, Resource]]:
+    async def desired(self, overrides: Mapping[str, Sequence[RoleState]] | None = None) -> Desired:
         """Derive what was released for this host; `overrides` replaces the states of some clusters."""
         overrides = overrides or {}
         facts = await self._host.facts()
         states: list[RoleState] = []
+        released = {cluster: self._holdings.released(cluster) for cluster in self._holdings.clusters()}
         for cluster in {*self._holdings.clusters(), *overrides}:
             if cluster in overrides:
                 states += overrides[cluster]
             else:
-                states += self._holdings.states(cluster, self._holdings.released(cluster))
-        return index(resource for state in states for resource in resources_for(state, self._name, facts))
+                states += self._holdings.states(cluster, released[cluster])
+        resources = index(resource for state in states for resource in resources_for(state, self._name, facts))
+        return Desired(resources, released)
 
     async def observed(self, desired: Resources) -> Resources:
         """Read what the host has, of what is desired or ours."""
@@ -51,7 +60,7 @@ class Planner:
 
     async def plan(self, overrides: Mapping[str, Sequence[RoleState]] | None = None) -> Plan:
         """Say what would change, and have tried what can be tried without changing anything."""
-        desired = await self.desired(overrides)
+        desired = (await self.desired(overrides)).resources
         plan = self.diff(desired, await self.observed(desired))
         await self._host.check(plan)
         return plan

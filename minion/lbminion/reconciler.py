@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from lbstates.desired import RoleState
@@ -66,8 +66,12 @@ Job: TypeAlias = Stage | Trial | Look
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a look came to. `respected` is what was left alone because an operator wants it so."""
+    """What a look came to. `respected` is what was left alone because an operator wants it so.
 
+    `unapplied` are the generations (by cluster) that this look was to put in force.
+    """
+
+    unapplied: Mapping[str, int] = field(default_factory=dict)
     plan: Plan = ()
     respected: Plan = ()
     remaining: Plan = ()
@@ -165,11 +169,14 @@ class Reconciler:
 
     async def reconcile(self, trigger: str) -> Outcome:
         """Make the host so, and read it again to be sure."""
+        unapplied = self._unapplied(self._holdings.released)
         try:
-            desired = await self._planner.desired()
+            wanted = await self._planner.desired()
+            unapplied = self._unapplied(lambda cluster: wanted.released.get(cluster, 0))
+            desired = wanted.resources
             observed = await self._planner.observed(desired)
         except CANNOT as error:
-            return Outcome(errors=(str(error),))
+            return Outcome(unapplied, errors=(str(error),))
         self.desired = desired
         if trigger == "push":
             self._host.release_hold()
@@ -178,44 +185,44 @@ class Reconciler:
         self._notice_foreign(desired, observed)
         if not plan:
             self._ledger.settle(desired, observed)
-            return Outcome(respected=respected)
-        if trigger != "push" and not self._unapplied():
+            return Outcome(unapplied, respected=respected)
+        if trigger != "push" and not unapplied:
             self._report(events.DriftFound(trigger, steps(plan)), self.cluster())
-        return await self._change(desired, plan, respected)
+        return await self._change(desired, Outcome(unapplied, plan, respected))
 
-    async def _change(self, desired: Resources, plan: Plan, respected: Plan) -> Outcome:
+    async def _change(self, desired: Resources, outcome: Outcome) -> Outcome:
         try:
-            errors = tuple(str(error) for error in await self._host.apply(plan))
+            errors = tuple(str(error) for error in await self._host.apply(outcome.plan))
             observed = await self._planner.observed(desired)
         except CANNOT as error:
-            return Outcome(plan, respected, remaining=plan, errors=(str(error),))
+            return replace(outcome, remaining=outcome.plan, errors=(str(error),))
         self._ledger.settle(desired, observed)
         remaining, respected = self._host.respect(self._planner.diff(desired, observed))
-        return Outcome(plan, respected, remaining, errors)
+        return replace(outcome, respected=respected, remaining=remaining, errors=errors)
 
     # --- reporting ------------------------------------------------------------------------------------------------
 
     def _conclude(self, trigger: str, outcome: Outcome, seconds: float) -> None:
-        unapplied = self._unapplied()
-        failed = bool(outcome.remaining or outcome.errors)
-        if failed:
-            self._say_unhealed(trigger, outcome, unapplied)
+        if outcome.remaining or outcome.errors:
+            self._say_unhealed(trigger, outcome)
             return
         self._said_unhealed = None
-        for cluster, generation in unapplied.items():
-            self._holdings.applied(cluster, generation)
-            self._report(events.StateApplied(generation, steps(outcome.plan), seconds), cluster)
-        if outcome.plan and not unapplied:
+        for cluster, generation in outcome.unapplied.items():
+            # What an operator keeps from being in force is not in force.
+            if not outcome.respected:
+                self._holdings.applied(cluster, generation)
+                self._report(events.StateApplied(generation, steps(outcome.plan), seconds), cluster)
+        if outcome.plan and not outcome.unapplied:
             self._report(events.DriftHealed(trigger, steps(outcome.healed), seconds), self.cluster())
 
-    def _say_unhealed(self, trigger: str, outcome: Outcome, unapplied: Mapping[str, int]) -> None:
+    def _say_unhealed(self, trigger: str, outcome: Outcome) -> None:
         """Say it once, not at every look: only a change of what is wrong, or a new push, is news."""
         said = (outcome.remaining, outcome.errors)
         if trigger == "push":
             reason = "; ".join(outcome.errors) or "still to be done after applying: " + "; ".join(
                 change.describe() for change in outcome.remaining
             )
-            for cluster, generation in unapplied.items():
+            for cluster, generation in outcome.unapplied.items():
                 self._report(events.StateRefused(generation, "apply", reason), cluster)
         elif said != self._said_unhealed:
             unhealed = events.DriftUnhealed(trigger, steps(outcome.remaining), outcome.errors)
@@ -230,12 +237,12 @@ class Reconciler:
             self._report(events.Foreign(tuple(sorted(found))), self.cluster())
         self._said_foreign = frozenset(found)
 
-    def _unapplied(self) -> dict[str, int]:
+    def _unapplied(self, released: Callable[[str], int]) -> dict[str, int]:
         """Clusters with a released generation that is not yet known to be in force here."""
         return {
-            cluster: released
+            cluster: released(cluster)
             for cluster in self._holdings.clusters()
-            if (released := self._holdings.released(cluster)) > self._holdings.holding(cluster).applied
+            if released(cluster) > self._holdings.holding(cluster).applied
         }
 
     def cluster(self) -> str:

@@ -158,6 +158,7 @@ class Minion:
         """Sample, every interval; the sample is also the heartbeat that renews the lease."""
         while True:
             self._sample()
+            self._spool.flush()
             self._delivery.tick()
             await asyncio.sleep(self._config.sample_interval)
 

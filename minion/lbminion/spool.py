@@ -7,6 +7,7 @@ with every event of that boot. Events that are raised in one pass of the event l
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from .store import transaction
 
 Position = tuple[int, int]
 """(boot, sequence) of an event; (0, 0) lies before every event."""
+
+logger = logging.getLogger(__name__)
 
 NOTHING: Final[Position] = (0, 0)
 
@@ -55,12 +58,16 @@ class Spool:
         return event
 
     def flush(self) -> None:
-        """Commit what was added."""
+        """Commit what was added; what the disk does not take (it is full) waits for the next time."""
         if not self._fresh:
             return
         rows = [(event.boot, event.sequence, pack(msgspec.to_builtins(event))) for event in self._fresh]
-        with transaction(self._connection):
-            self._connection.executemany("INSERT INTO event VALUES (?, ?, ?)", rows)
+        try:
+            with transaction(self._connection):
+                self._connection.executemany("INSERT INTO event VALUES (?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            logger.error("%d events wait in memory, the disk takes none: %s", len(rows), error)  # noqa: TRY400 - no bug
+            return
         self._fresh.clear()
         self._committed()
 

@@ -1,0 +1,214 @@
+"""What the reconciler claims to be in force is in force. (The host here is a stand-in whose moments can be chosen.)"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lbminion.errors import ChangeError, NoIpvs
+from lbminion.holdings import Holdings
+from lbminion.ledger import Ledger
+from lbminion.planner import Planner
+from lbminion.reconciler import Look, Reconciler, Stage
+from lbminion.store import open_store
+from lbstates.desired import RealServerState, encode_state
+from lbstates.kinds.address import Address
+from lbstates.kinds.kind import Resource
+from lbstates.plan import Plan, Resources, index
+from lbstates.resources import HostFacts
+from lbwire.envelope import Envelope, key_id, seal
+from lbwire.inbox import Inbox
+from lbwire.messages import Reconciled, State, payload
+
+HOST = "netology1"
+KEY = Ed25519PrivateKey.generate()
+KEYS = {key_id(KEY.public_key()): KEY.public_key()}
+
+
+class StandIn:
+    """A host that has what it was told to have, refuses what it was told to refuse, and pauses where it was told to."""
+
+    def __init__(self) -> None:
+        self.has: dict[str, dict[str, Resource]] = index(())
+        self.refuses: list[ChangeError] = []
+        self.broken: Exception | None = None
+        self.held = False
+        self.foreign: frozenset[str] = frozenset()
+        self.may_look = asyncio.Event()
+        self.may_look.set()
+        self.looks = asyncio.Event()
+
+    async def facts(self) -> HostFacts:
+        return HostFacts({"172.28.128.10": "eth0"}, None, "/run/lbminion/vrrp.fifo")
+
+    async def observe(self, _wanted: object) -> Resources:
+        self.looks.set()
+        await self.may_look.wait()
+        if self.broken is not None:
+            raise self.broken
+        return {kind: dict(of_kind) for kind, of_kind in self.has.items()}
+
+    async def check(self, _plan: Plan) -> None: ...
+
+    async def apply(self, plan: Plan) -> list[ChangeError]:
+        if self.refuses:
+            return self.refuses
+        for change in plan:
+            if change.after is not None:
+                self.has[change.kind][change.identity] = change.after
+            else:
+                del self.has[change.kind][change.identity]
+        return []
+
+    def respect(self, plan: Plan) -> tuple[Plan, Plan]:
+        return ((), plan) if self.held else (plan, ())
+
+    def release_hold(self) -> None:
+        self.held = False
+
+
+class Scene:
+    """A reconciler with a real database, and what it said."""
+
+    def __init__(self, directory: Path) -> None:
+        connection = open_store(directory)
+        self.host: Any = StandIn()
+        self.holdings = Holdings(connection, KEYS)
+        self.ledger = Ledger(connection)
+        self.said: list[tuple[str, Any]] = []
+        self.answers: list[Any] = []
+        self.reconciler = Reconciler(
+            Planner(HOST, self.host, self.holdings, self.ledger), self.host, self.holdings, self.ledger,
+            lambda data, _cluster: self.said.append((data.TYPE, data)), self.answers.append,
+        )  # fmt: skip
+
+    def receive(self, generation: int, *vips: str) -> None:
+        """Stage a generation as the inbox would."""
+        state = RealServerState("c", {HOST: "172.28.128.10"}, dict.fromkeys(vips, (HOST,)))
+        message = State((HOST,), encode_state(state))
+        raw = seal(Envelope("state", "c", "role:realserver", generation, 0, payload(message)), KEY)
+        self.holdings.keep(Inbox(HOST, KEYS).judge(raw, self.holdings.memory), raw)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        task = asyncio.get_running_loop().create_task(self.reconciler.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def until(self, event_type: str, count: int = 1) -> Any:
+        async with asyncio.timeout(5):
+            while sum(kind == event_type for kind, _ in self.said) < count:
+                await asyncio.sleep(0.001)
+        return [data for kind, data in self.said if kind == event_type][count - 1]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+async def test_a_release_that_comes_while_the_host_is_looked_at_is_not_claimed_before_it_is_applied(
+    scene: Scene,
+) -> None:
+    """The look that is under way was for the generation before."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        scene.host.may_look.clear()
+        scene.host.looks.clear()
+        scene.reconciler.ask(Look("timer"))
+        await scene.host.looks.wait()
+        scene.receive(2, "172.28.128.201")
+        scene.holdings.release("c", 2)
+        scene.reconciler.ask(Look("push", "c"))
+        scene.host.may_look.set()
+        applied = await scene.until("state.applied", 2)
+    assert applied.generation == 2
+    assert {step.identity for step in applied.steps} >= {"lo 172.28.128.201/32", "lo 172.28.128.200/32"}
+    assert "drift.found" not in dict(scene.said)
+
+
+async def test_what_an_operator_keeps_from_being_in_force_is_not_claimed(scene: Scene) -> None:
+    """A restart of the minion in the middle of a push must not report it done while keepalived is held."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    scene.host.held = True
+    with scene.running():
+        scene.reconciler.ask(Look("start", "c", 7))
+        async with asyncio.timeout(5):
+            while not scene.answers:
+                await asyncio.sleep(0.001)
+    assert "state.applied" not in dict(scene.said)
+    assert scene.holdings.holding("c").applied == 0
+    answer = scene.answers[0]
+    assert isinstance(answer, Reconciled)
+    assert answer.remaining > 0
+
+
+async def test_a_push_that_the_kernel_refuses_is_reported_with_its_words_and_tried_again(scene: Scene) -> None:
+    """Refused, then, when the host can, applied: without another push."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    scene.host.refuses = [ChangeError("address", "lo 172.28.128.200/32", "no such device")]
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        refused = await scene.until("state.refused")
+        scene.host.refuses = []
+        scene.reconciler.ask(Look("timer"))
+        await scene.until("state.applied")
+    assert (refused.phase, refused.generation) == ("apply", 1)
+    assert "no such device" in refused.reason
+
+
+async def test_a_host_that_cannot_be_read_refuses_to_stage(scene: Scene) -> None:
+    """With the reason and the way out."""
+    scene.receive(1, "172.28.128.200")
+    scene.host.broken = NoIpvs()
+    with scene.running():
+        scene.reconciler.ask(Stage("c", 1))
+        refused = await scene.until("state.refused")
+    assert refused.phase == "stage"
+    assert "modprobe ip_vs" in refused.reason
+
+
+async def test_the_same_trouble_is_told_once(scene: Scene) -> None:
+    """A look every few seconds must not fill the journal."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        scene.host.has["address"].clear()
+        scene.host.refuses = [ChangeError("address", "lo 172.28.128.200/32", "no")]
+        for number in range(5):
+            scene.reconciler.ask(Look("timer", "c", number + 1))
+            async with asyncio.timeout(5):
+                while len(scene.answers) <= number:
+                    await asyncio.sleep(0.001)
+    assert [kind for kind, _ in scene.said].count("drift.unhealed") == 1
+
+
+async def test_a_foreign_address_is_left_alone(scene: Scene) -> None:
+    """Only what is desired or owned is touched."""
+    theirs = Address("lo", "10.9.9.9/32")
+    scene.host.has["address"][theirs.identity] = theirs
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        scene.receive(2)
+        scene.holdings.release("c", 2)
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied", 2)
+    assert scene.host.has["address"] == {theirs.identity: theirs}
