@@ -100,7 +100,7 @@ def load(path: Path) -> Config:
     except UnicodeDecodeError as error:
         raise StartupError(f"{path} is not UTF-8; save it as UTF-8") from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise StartupError(f"{path}: {error}; docs/reference lists the settings") from error
+        raise StartupError(f"{path}: {error}; docs/configuration.md lists the settings") from error
 
 
 def init(path: Path, *, listen: str = "*", state_dir: Path | None = None, runtime_dir: Path | None = None) -> str:
@@ -146,7 +146,7 @@ def _hand_over(state_dir: Path) -> None:
 def _written(config: Config) -> str:
     """Write the file; a TOML basic string escapes like a JSON string."""
     return f"""\
-# lbmaster: see docs/reference for every setting and its default.
+# lbmaster: see docs/configuration.md for every setting and its default.
 listen = {json.dumps(config.listen)}
 state_dir = {json.dumps(str(config.state_dir))}
 runtime_dir = {json.dumps(str(config.runtime_dir))}

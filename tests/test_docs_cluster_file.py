@@ -1,0 +1,104 @@
+"""docs/cluster-file.md is kept equal to the model, and every cluster file in the documents to the parser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from lbmaster.cli.main import main
+from lbstates.clusterfile import check, schema
+
+from .documents import ROOT, Block, all_blocks, blocks, rows
+
+PAGE = ROOT / "docs" / "cluster-file.md"
+GOLDEN = ROOT / "tests" / "states" / "golden"
+LIVING_DEFAULTS = {
+    "services[].real_servers": "all, with weight 1",
+    "vrrp": "all defaults",
+    "vrrp.auth_pass": "none",
+    "vrrp.interface": "the one with the director's address",
+}
+"""What a field means when it is left out, where that is no value."""
+
+
+def fields() -> dict[str, dict[str, Any]]:
+    """Every field of the schema by its path, with `required` put into it."""
+    described = schema()
+    found: dict[str, dict[str, Any]] = {}
+    for prefix, section in (
+        ("", described),
+        ("services[].", described["$defs"]["ServiceEntry"]),
+        ("vrrp.", described["$defs"]["Vrrp"]),
+    ):
+        for name, field in section["properties"].items():
+            found[prefix + name] = {**field, "required": name in section.get("required", ())}
+    return found
+
+
+def documented() -> dict[str, list[str]]:
+    return {name: cells for name, cells in rows(PAGE).items() if len(cells) == 3}
+
+
+def test_every_field_is_documented_and_no_other() -> None:
+    """In the order of the model, section by section."""
+    assert list(documented()) == list(fields())
+
+
+@pytest.mark.parametrize("path", fields())
+def test_the_page_says_what_the_model_says(path: str) -> None:
+    """Its default, its limits and its description."""
+    default, limits, meaning = documented()[path]
+    field = fields()[path]
+
+    assert meaning == field["description"]
+    if field["required"]:
+        assert default == "required"
+    else:
+        assert default == LIVING_DEFAULTS.get(path, str(field.get("default")))
+    for limit in ("minimum", "maximum", "minItems", "minProperties", "maxProperties"):
+        if limit in field:
+            assert f"{field[limit]:g}" in limits.replace(",", "").split()
+    if "enum" in field:
+        assert limits.split(", ") == field["enum"]
+
+
+@pytest.mark.parametrize("block", all_blocks("yaml"), ids=lambda block: block.page)
+def test_every_cluster_file_in_the_documents_is_right(block: Block) -> None:
+    """Without a warning."""
+    checked = check(block.text)
+    assert checked.cluster is not None
+    assert checked.findings == ()
+
+
+@pytest.mark.parametrize("block", all_blocks("yaml part"), ids=lambda block: block.page)
+def test_every_part_of_a_cluster_file_fits_into_one(block: Block) -> None:
+    """Appended to the five-VM cluster."""
+    checked = check((GOLDEN / "netology.yaml").read_text() + block.text)
+    assert checked.cluster is not None
+    assert checked.findings == ()
+
+
+def test_the_page_shows_the_five_vm_cluster() -> None:
+    """The one that all golden files come from."""
+    shown, golden = (
+        check(text).cluster for text in (blocks(PAGE, "yaml")[0].text, (GOLDEN / "netology.yaml").read_text())
+    )
+    assert shown == golden
+
+
+@pytest.mark.parametrize("name", ["netology3.keepalived.conf", "netology1.plan", "netology3.plan"])
+def test_what_follows_is_shown_as_it_is_rendered(name: str) -> None:
+    """The golden files, byte for byte."""
+    assert (GOLDEN / name).read_text() in [block.text for block in blocks(PAGE, "text")]
+
+
+def test_the_wrong_file_is_refused_with_the_words_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exactly what `lbmaster check` prints."""
+    monkeypatch.chdir(tmp_path)
+    Path("cluster.yaml").write_text(blocks(PAGE, "yaml wrong")[0].text)
+    result = CliRunner().invoke(main, ["check", "cluster.yaml"])
+    assert result.exit_code == 2
+    assert result.output in [block.text for block in blocks(PAGE, "text")]
