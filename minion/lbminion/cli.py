@@ -101,7 +101,7 @@ def main(context: click.Context, config: Path) -> None:
 )
 @click.option(
     "--timeout",
-    type=float,
+    type=click.FloatRange(min=0),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
@@ -181,8 +181,13 @@ def status(config: Path, as_json: bool) -> None:
 
 
 def _status_lines(status: Status) -> Iterator[str]:
-    refused = "not reachable" if status.accepted else "this host's key is not accepted there"
-    yield f"{status.name}: master {status.master} ({'connected' if status.online else refused})"
+    # A revoked key's connection may go on, unheard.
+    link = (
+        ("connected" if status.online else "not reachable")
+        if status.accepted
+        else "this host's key is not accepted there"
+    )
+    yield f"{status.name}: master {status.master} ({link})"
     for cluster, holding in sorted(status.sample.holdings.items()):
         yield f"cluster {cluster}: generation {holding.applied} in force, {holding.staged} staged"
     for instance, role in sorted(status.sample.roles.items()):

@@ -16,7 +16,7 @@ import zmq.asyncio
 from lbservice.files import private_directory
 from lbservice.keys import CurvePair, fingerprint, from_fingerprint, load_or_make_curve
 from lbwire.errors import Refused
-from lbwire.join import JoinAnswer, JoinRequest, decode_answer, encode
+from lbwire.join import TOKEN_CHARACTERS, JoinAnswer, JoinRequest, decode_answer, encode
 from lbwire.messages import Name
 
 from .config import JOIN_PORT, BadConfig, Config, Master, read_config, write_config
@@ -25,6 +25,7 @@ from .product import PRODUCT
 
 ANSWER_SECONDS: Final = 5.0
 ASK_AGAIN_SECONDS: Final = 1.0
+LAST_PORT: Final = 65535
 
 
 class NotJoined(HostError):
@@ -46,56 +47,60 @@ class Joining:
 
 
 async def join(joining: Joining, config: Path, say: Callable[[str], object]) -> None:
-    """Ask until accepted, then write the configuration.
+    """Ask until accepted, then write the configuration; of an existing one the operator's settings are kept.
 
     Raises `NotJoined`, `BadConfig` (joined to another master already; a bad name), `ValueError`, `OSError`.
     """
     server_key = from_fingerprint(joining.fingerprint)
-    _check(joining, config)
+    known = _known(joining, config)
     keys = load_or_make_curve(private_directory(joining.state_directory) / "curve.key")
     say(f"this host is {joining.name}, its key {fingerprint(keys.public)}")
     address, port = split_address(joining.master)
     answer = await _accepted(joining, f"tcp://{_bracketed(address)}:{port}", server_key, keys, say)
-    write_config(
-        config,
-        Config(
-            name=joining.name,
-            master=Master(
-                address=address,
-                broadcast_port=answer.broadcast_port,
-                uplink_port=answer.uplink_port,
-                fingerprint=joining.fingerprint,
-                signing_key=answer.signing_key.hex(),
-            ),
-            state_directory=str(joining.state_directory),
-            runtime_directory=str(joining.runtime_directory),
-            keepalived_config=str(joining.keepalived_config),
-        ),
+    master = Master(
+        address=address,
+        broadcast_port=answer.broadcast_port,
+        uplink_port=answer.uplink_port,
+        fingerprint=joining.fingerprint,
+        signing_key=answer.signing_key.hex(),
     )
+    wanted = msgspec.structs.replace(
+        known or Config(joining.name, master),
+        name=joining.name,
+        master=master,
+        state_directory=str(joining.state_directory),
+        runtime_directory=str(joining.runtime_directory),
+        keepalived_config=str(joining.keepalived_config),
+    )
+    if wanted != known:
+        write_config(config, wanted)
     say(f"accepted; the master's keys are pinned in {config}. Start the service: systemctl enable --now lbminion")
 
 
-def _check(joining: Joining, config: Path) -> None:
+def _known(joining: Joining, config: Path) -> Config | None:
+    """Check what was given, and read the configuration of an earlier join if there is one."""
     try:
         msgspec.convert(joining.name, Name)
     except msgspec.ValidationError:
         raise BadConfig(
             f"{joining.name!r} is no host name: letters a-z, digits, `-` and `.`; give one by --name"
         ) from None
-    if config.exists():
-        known = read_config(config)
-        if from_fingerprint(known.master.fingerprint) != from_fingerprint(joining.fingerprint):
-            raise BadConfig(
-                f"{config} names another master ({known.master.address}); move the file away to join this one"
-            )
+    if len(joining.token) > TOKEN_CHARACTERS:
+        raise BadConfig("the token is too long: give it as `lbmaster keys token` printed it")
+    if not config.exists():
+        return None
+    known = read_config(config)
+    if from_fingerprint(known.master.fingerprint) != from_fingerprint(joining.fingerprint):
+        raise BadConfig(f"{config} names another master ({known.master.address}); move the file away to join this one")
+    return known
 
 
 def split_address(text: str) -> tuple[str, int]:
     """Part ADDR[:PORT] ("[2001:db8::1]:7413" for IPv6); raises `ValueError`."""
     host, bracket, rest = text.rpartition("]") if text.startswith("[") else ("", "", text)
     address, colon, port = (host.lstrip("["), *rest.partition(":")[1:]) if bracket else _plain(text)
-    if not address or (colon and not port.isdecimal()):
-        raise ValueError(f"{text!r} is no address: give ADDR, ADDR:PORT or [IPV6]:PORT")
+    if not address or (colon and not (port.isdecimal() and 0 < int(port) <= LAST_PORT)):
+        raise ValueError(f"{text!r} is no address: give ADDR, ADDR:PORT (1 to {LAST_PORT}) or [IPV6]:PORT")
     return address, int(port) if port else JOIN_PORT
 
 

@@ -19,6 +19,8 @@ LIMIT: Final = 4096
 """Bytes of a request: anybody may send one."""
 
 SIGNING_KEY_BYTES: Final = 32
+TOKEN_CHARACTERS: Final = 128
+"""The longest token that a request can hold."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -27,7 +29,7 @@ class JoinRequest(msgspec.Struct, frozen=True):
     """A minion asks to be known as `name`; `token` is "" when it waits for an operator. Asking again does no harm."""
 
     name: Name
-    token: Annotated[str, Meta(max_length=128)] = ""
+    token: Annotated[str, Meta(max_length=TOKEN_CHARACTERS)] = ""
     product: Annotated[str, Meta(max_length=128)] = ""
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from benchmarks.bench.network import Network
 from benchmarks.bench.processes import Processes
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from benchmarks.bench import director
 from benchmarks.bench.network import MASTER, Network, address
 from benchmarks.bench.processes import Processes, until
+
 from lbmaster.client import BrokenOff, RequestRefused, Unreachable, call
 
 T = TypeVar("T")
@@ -225,7 +226,7 @@ class Host:
         """End the minion and let the master forget the host."""
         if self.process is not None and self.process.poll() is None:
             self.place.processes.end([self.process])
-        if any(key["name"] == self.name and key["state"] == "accepted" for key in self.place.keys()):
+        if any(key["name"] == self.name and key["state"] == "accepted" for key in self.place.enrolments()):
             self.place.ask("keys.revoke", name=self.name)
 
 
@@ -286,7 +287,7 @@ class Place:
         """Ask it on its control socket."""
         return call(verb, arguments, socket=self.folder / "run" / "control.sock", patience=120)
 
-    def keys(self) -> list[dict[str, Any]]:
+    def enrolments(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.ask("keys.list")["keys"]
         return found
 
@@ -296,7 +297,7 @@ class Place:
         names = {event["data"]["host"] for event in self.events("minion.online") if event["time"] >= since}
         return name in names and any(
             k["name"] == name and k["state"] == "accepted" and k["last_seen"] is not None and k["last_seen"] < 2
-            for k in self.keys()
+            for k in self.enrolments()
         )
 
     def events(self, *types: str, since: int = 0) -> list[dict[str, Any]]:
