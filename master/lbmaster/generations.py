@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from .transaction import transaction
+from lbservice.database import transaction
 
 Status = Literal["staged", "released", "converged", "failed"]
 

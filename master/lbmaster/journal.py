@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .transaction import transaction
+from lbservice.database import transaction
 
 MASTER: Final = ""
 """The name under which the master's own events stand."""

@@ -10,9 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from lbservice.database import transaction
 from lbservice.keys import fingerprint
-
-from .transaction import transaction
 
 KeyState = Literal["accepted", "pending", "rejected", "revoked"]
 

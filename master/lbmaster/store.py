@@ -9,13 +9,12 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from lbservice.database import Unusable, open_database
+from lbservice.database import Unusable, open_database, transaction
 
 from .errors import StartupError
 from .generations import Generations
 from .journal import Journal
 from .keyring import Keyring
-from .transaction import transaction
 
 VERSION: Final = 1
 SCHEMA: Final = """

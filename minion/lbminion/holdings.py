@@ -10,13 +10,12 @@ import sqlite3
 
 import msgspec
 
+from lbservice.database import transaction
 from lbstates.desired import RoleState, decode_state
 from lbwire.codec import pack, unpack
 from lbwire.envelope import Keys, unseal
 from lbwire.inbox import Accepted, Memory
 from lbwire.messages import Holding, State, open_payload
-
-from .store import transaction
 
 
 class Holdings:

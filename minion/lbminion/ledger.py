@@ -10,12 +10,11 @@ import sqlite3
 
 import msgspec
 
+from lbservice.database import transaction
 from lbstates.kinds.kind import Resource
 from lbstates.kinds.registry import KINDS
 from lbstates.plan import Owned, Resources
 from lbwire.codec import pack, unpack
-
-from .store import transaction
 
 _KINDS = {kind.name: kind for kind in KINDS}
 

@@ -15,11 +15,10 @@ from typing import Final
 
 import msgspec
 
+from lbservice.database import transaction
 from lbwire.codec import pack, unpack
 from lbwire.events import Data, encode_data
 from lbwire.messages import Event
-
-from .store import transaction
 
 Position = tuple[int, int]
 """(boot, sequence) of an event; (0, 0) lies before every event."""

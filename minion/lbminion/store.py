@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,21 +26,3 @@ CREATE TABLE event (
 def open_store(directory: Path) -> sqlite3.Connection:
     """Open the minion's database below its state directory; raises `lbservice.database.Unusable`."""
     return open_database(directory / "minion.sqlite", SCHEMA, VERSION)
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Iterator[None]:
-    """All of it or nothing; `durable` also waits until the disk has it, for what must outlive a power cut."""
-    if durable:
-        connection.execute("PRAGMA synchronous = FULL")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-    finally:
-        if durable:
-            connection.execute("PRAGMA synchronous = NORMAL")

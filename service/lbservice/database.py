@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -14,7 +16,7 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     """Open (or create, mode 0600) a database in WAL mode, and make sure that it has our schema.
 
     Every commit reaches the kernel before it returns, so a killed process loses nothing that was committed; what must
-    outlive a power cut as well is flushed by the caller (`PRAGMA synchronous = FULL` around it).
+    outlive a power cut as well is committed by a durable `transaction`.
     Transactions are explicit. Raises `Unusable` for a file that cannot be opened, is no database, or is newer than us.
     """
     try:
@@ -31,6 +33,26 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Iterator[None]:
+    """All of it or nothing. Survives the death of the process; with `durable`, a power cut as well."""
+    if durable:
+        connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            # A commit that the disk has no room for is rolled back by SQLite itself.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    finally:
+        if durable:
+            connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
