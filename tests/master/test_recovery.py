@@ -1,0 +1,91 @@
+"""What docs/operations.md tells an operator to do to the database, done: with its own SQL."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from tests.documents import ROOT, blocks
+
+from .conftest import HOSTS, WEB, Site, eventually
+
+PAGE = ROOT / "docs" / "operations.md"
+
+
+def sql(info: str) -> str:
+    """The page's statements; they are for the cluster netology at generation 41, which here is web at 3."""
+    (block,) = blocks(PAGE, f"sql {info}")
+    return block.text.replace("'netology', 41", "'web', 3")
+
+
+def run(database: Path, statements: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.executescript(statements)
+    connection.close()
+
+
+async def stopped(site: Site) -> None:
+    for minion in site.minions.values():
+        await minion.close()
+    await site.stop()
+
+
+async def started(site: Site, *, join: bool = False) -> None:
+    await site.start()
+    for minion in site.minions.values():
+        if join:
+            token = (await site.ask("keys.token", ttl=60))["token"]
+            assert (await minion.join(site.ports, site.server_key, token)).state == "accepted"
+        minion.boot, minion.last = minion.boot + 1, (0, 0)
+        minion.connect(site.ports, site.server_key)
+
+
+async def push_reaches_everybody(site: Site, generation: int) -> None:
+    result = await site.ask("push", text=WEB)
+    assert (result["generation"], result["outcome"]) == (generation, "converged")
+    await eventually(lambda: [site.minions[host].applied["web"] for host in HOSTS] == [generation] * len(HOSTS))
+
+
+async def test_after_the_numbers_are_moved_up_a_master_without_its_database_is_obeyed(site: Site) -> None:
+    """Hosts join again with the keys that they have; the next push is above what they hold."""
+    await site.cluster()
+    for _ in range(2):
+        await site.ask("push", text=WEB)
+    await stopped(site)
+    for file in site.config.state_dir.glob("store.sqlite*"):
+        file.unlink()
+    await started(site, join=True)
+    await stopped(site)
+    run(site.config.database, sql("numbers"))
+    await started(site)
+    await push_reaches_everybody(site, 4)
+
+
+async def test_after_the_numbers_are_moved_up_a_restored_master_is_obeyed(site: Site) -> None:
+    """The backup knows the keys, so nobody has to join."""
+    await site.cluster()
+    await stopped(site)
+    backup = site.config.state_dir / "backup"
+    shutil.copy(site.config.database, backup)
+    await started(site)
+    for _ in range(2):
+        await site.ask("push", text=WEB)
+    await stopped(site)
+    for file in site.config.state_dir.glob("store.sqlite*"):
+        file.unlink()
+    shutil.copy(backup, site.config.database)
+    run(site.config.database, sql("numbers"))
+    await started(site)
+    await push_reaches_everybody(site, 4)
+
+
+async def test_a_shortened_journal_goes_on_with_its_cursors(site: Site) -> None:
+    """Old events are gone, and no cursor is used twice."""
+    await site.cluster()
+    last = (await site.events())[-1]["cursor"]
+    await stopped(site)
+    run(site.config.database, "UPDATE journal SET received = received - 91 * 86400;" + sql("journal"))
+    await started(site)
+    await push_reaches_everybody(site, 2)
+    assert min(event["cursor"] for event in await site.events()) > last
