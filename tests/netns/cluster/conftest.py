@@ -44,7 +44,7 @@ def _end_keepalived(host: Host) -> None:
 def place(whole_place: Place) -> Iterator[Place]:
     """The place, whose master and director run; the hosts that the test added are removed after it."""
     yield whole_place
-    if not whole_place._answers():
+    if not whole_place.answers():
         whole_place.start_master()
     for name in [name for name in whole_place.hosts if name != "d1"]:
         whole_place.hosts.pop(name).remove()

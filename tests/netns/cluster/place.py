@@ -62,6 +62,8 @@ class Host:
         self.folder = place.folder / name
         self.folder.mkdir()
         self.config, self.state, self.runtime = self.folder / "minion.toml", self.folder / "s", self.folder / "r"
+        self.real = not name.startswith("d")
+        """Whether nothing stands in for the kernel's IPVS; a director converges where the kernel has none."""
         self.process: subprocess.Popen[bytes] | None = None
         self._runs = 0
 
@@ -69,8 +71,7 @@ class Host:
 
     def command(self, *words: object) -> list[str]:
         """Give the command line of `lbminion WORDS...` on this host."""
-        plain = self.name.startswith("r") or not self.place.stand_in
-        program: list[object] = [BIN / "lbminion"] if plain else [sys.executable, director.__file__]
+        program = [BIN / "lbminion"] if self.real else [sys.executable, director.__file__]
         return Network.within(self.namespace, *map(str, (*program, "--config", self.config, *words)))
 
     def lbminion(self, *words: object, timeout: float = SECONDS) -> subprocess.CompletedProcess[str]:
@@ -191,8 +192,15 @@ class Host:
 
     def mount(self, *words: str) -> None:
         """Mount something that only the running minion sees (`ip netns exec` gave it a mount namespace)."""
+        self._in_mount_namespace("mount", *words)
+
+    def unmount(self, path: str) -> None:
+        """Take away what `mount` brought."""
+        self._in_mount_namespace("umount", path)
+
+    def _in_mount_namespace(self, *command: str) -> None:
         assert self.process is not None
-        subprocess.run(["nsenter", "-t", str(self.process.pid), "-m", "mount", *words], check=True, timeout=SECONDS)
+        subprocess.run(["nsenter", "-t", str(self.process.pid), "-m", *command], check=True, timeout=SECONDS)
 
     @contextmanager
     def watched(self) -> Iterator[list[tuple[float, str]]]:
@@ -244,10 +252,10 @@ def _stamped(line: str) -> tuple[float, str]:
 
 
 class Place:
-    """The master in its namespace. `stand_in`: the director's IPVS table is in memory where the kernel has none."""
+    """The master in its namespace, and the hosts by name."""
 
-    def __init__(self, folder: Path, network: Network, processes: Processes, *, stand_in: bool = True) -> None:
-        self.folder, self.network, self.processes, self.stand_in = folder, network, processes, stand_in
+    def __init__(self, folder: Path, network: Network, processes: Processes) -> None:
+        self.folder, self.network, self.processes = folder, network, processes
         self.config = folder / "master.toml"
         self.hosts: dict[str, Host] = {}
         self._numbers = iter(range(1, 1000))
@@ -269,15 +277,15 @@ class Place:
         """Start it, and wait until it answers."""
         command = Network.within(self.network.master, BIN / "lbmaster", "--config", self.config, "serve")
         self._master = self.processes.start("master", command)
-        until(self._answers, "the master answers", SECONDS)
+        until(self.answers, "the master answers", SECONDS)
 
     def stop_master(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it."""
         self._master.send_signal(number)
         self._master.wait(SECONDS)
 
-    def _answers(self) -> bool:
-        assert self._master.poll() is None, f"the master ended: {self.processes.log('master')}"
+    def answers(self) -> bool:
+        """Whether the master runs."""
         try:
             return bool(self.ask("ping"))
         except (Unreachable, BrokenOff):
@@ -293,11 +301,10 @@ class Place:
 
     def is_there(self, name: str) -> bool:
         """Whether the master has heard of a minion since it was started last, and lately."""
-        since = time.time() - self.ask("ping")["uptime"]
-        names = {event["data"]["host"] for event in self.events("minion.online") if event["time"] >= since}
-        return name in names and any(
-            k["name"] == name and k["state"] == "accepted" and k["last_seen"] is not None and k["last_seen"] < 2
-            for k in self.enrolments()
+        lately = min(2, self.ask("ping")["uptime"])
+        return any(
+            key["name"] == name and key["state"] == "accepted" and (key["last_seen"] or lately) < lately
+            for key in self.enrolments()
         )
 
     def events(self, *types: str, since: int = 0) -> list[dict[str, Any]]:
