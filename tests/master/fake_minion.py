@@ -73,6 +73,8 @@ class FakeMinion:
         self.refusals: list[Refused] = []
         self.on_release: Callable[[], None] = lambda: None
         self._tasks: list[asyncio.Task[None]] = []
+        self._kept: list[Event] = []
+        self._asked = False
 
     async def join(self, ports: dict[str, int], server_key: bytes, token: str = "") -> JoinAnswer:
         answer = await ask_to_join(ports["join"], server_key, join.encode(JoinRequest(self.name, token)), self.keys)
@@ -119,6 +121,7 @@ class FakeMinion:
             sockets.send(self.uplink, [message if isinstance(message, bytes) else encode(message)])
 
     def hello(self) -> None:
+        self._asked = True
         self.send(Hello("fake 1", "keepalived 2", self.boot, 0, self.holdings()))
 
     def sample(self) -> None:
@@ -141,6 +144,7 @@ class FakeMinion:
         self.send_events(tuple(self.event(one, cluster) for one in data))
 
     def send_events(self, events: tuple[Event, ...]) -> None:
+        self._kept += events
         self.send(Events(*self.last, events))
         self.last = (events[-1].boot, events[-1].sequence)
 
@@ -194,3 +198,8 @@ class FakeMinion:
                         self.hello()
             case Ack(boot, sequence):
                 self.acks.append((boot, sequence))
+                self._kept = [event for event in self._kept if (event.boot, event.sequence) > (boot, sequence)]
+                if self._asked and self._kept:
+                    # Like a real minion's spool: what a master that went down did not journal comes again.
+                    self.send(Events(boot, sequence, tuple(self._kept)))
+                self._asked = False
