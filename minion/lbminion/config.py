@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from lbservice.files import write_atomically
+from lbservice.files import private_directory, write_atomically
 from lbservice.keys import from_fingerprint
 from lbwire.messages import Name
 
@@ -52,7 +53,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalived_manager: Literal["auto", "systemd", "child"] = "auto"
     sample_interval: Seconds = 1.0
     reconcile_interval: Seconds = 30.0
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
     def state(self) -> Path:
@@ -88,6 +89,22 @@ def read_config(path: Path) -> Config:
     except (msgspec.ValidationError, ValueError) as error:
         raise BadConfig(f"{path}: {error}") from error
     return config
+
+
+def make_directories(config: Config) -> None:
+    """Make the directories that are not there, and make sure that files can be made in them; raises `BadConfig`."""
+    for setting, path, mode in (
+        ("state_directory", config.state, 0o700),
+        ("runtime_directory", config.runtime, 0o755),
+    ):
+        try:
+            private_directory(path, mode)
+            with TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise BadConfig(
+                f"cannot use {path}: {error.strerror}; run as root, or set another {setting} in minion.toml"
+            ) from error
 
 
 def signing_key(config: Config) -> bytes:

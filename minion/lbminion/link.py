@@ -34,7 +34,7 @@ class Link:
     """One SUB socket (broadcasts) and one DEALER socket (uplink), both CURVE with the minion's own key.
 
     `received` gets the bytes of every signed message, from whichever socket; `connected` is called when the uplink's
-    handshake has succeeded, `refused` when the master does not accept this key (the link goes on trying).
+    handshake has succeeded, `refused` when the master no longer accepts this key (the link goes on trying).
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Link:
         self._broadcast = self._socket(zmq.SUB, config, keys, config.master.broadcast_port)
         self._broadcast.subscribe(topics.BEACON)
         self._topics: set[bytes] = set()
+        self._turned_away: set[zmq.asyncio.Socket] = set()
         self.online = False
 
     def _socket(self, kind: int, config: Config, keys: CurvePair, port: int) -> zmq.asyncio.Socket:
@@ -72,6 +73,11 @@ class Link:
         host = f"[{config.master.address}]" if ":" in config.master.address else config.master.address
         self._addresses[socket] = f"tcp://{host}:{port}"
         return socket
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the master lets this key in, as far as is known."""
+        return not self._turned_away
 
     def follow(self, audiences: Mapping[str, Iterable[str]]) -> None:
         """Subscribe to the broadcasts of these clusters and their audiences, and to no others."""
@@ -111,12 +117,15 @@ class Link:
             event = (await recv_monitor_message(monitor))["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 delay = REFUSED_RETRY_SECONDS[0]
+                self._turned_away.discard(socket)
                 self._note(socket, online=True)
             elif event == zmq.EVENT_DISCONNECTED:
                 self._note(socket, online=False)
             else:
                 self._note(socket, online=False)
-                self._refused()
+                if self.accepted:
+                    self._refused()
+                self._turned_away.add(socket)
                 socket.disconnect(address)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, REFUSED_RETRY_SECONDS[1])

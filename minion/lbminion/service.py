@@ -10,14 +10,13 @@ import logging
 import signal
 import time
 
-from lbservice.files import private_directory
 from lbservice.keys import load_or_make_curve
 from lbservice.notify import Notifier
 from lbwire import events
 from lbwire.inbox import Inbox
 from lbwire.messages import Hello, Holding, Sample
 
-from .config import Config
+from .config import Config, make_directories
 from .delivery import Delivery
 from .duties import Duties
 from .errors import HostError
@@ -43,7 +42,10 @@ logger = logging.getLogger(__name__)
 
 
 async def serve(config: Config) -> None:
-    """Run the minion until SIGTERM or SIGINT. Raises `HostError`, `KeepalivedError`, `Unusable`, `OSError`."""
+    """Run the minion until SIGTERM or SIGINT.
+
+    Raises `BadConfig`, `HostError`, `KeepalivedError`, `Unusable`, `OSError`.
+    """
     await Minion(config).run()
 
 
@@ -51,8 +53,7 @@ class Minion:
     """All parts of the service, for one host."""
 
     def __init__(self, config: Config) -> None:
-        private_directory(config.state)
-        private_directory(config.runtime, 0o755)
+        make_directories(config)
         self._config = config
         self._notifier = Notifier()
         manager = choose_manager_for(config)
@@ -74,7 +75,7 @@ class Minion:
             Inbox(config.name, keys), self._holdings, self._reconciler, self._delivery, self._paths,
             self._spool.add, self._hello,
         )  # fmt: skip
-        self._accepted = True
+        self._status_error = ""
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -122,17 +123,14 @@ class Minion:
         self._link.follow(self._holdings.memory.states)
 
     def _connected(self) -> None:
-        self._accepted = True
         self._delivery.connected()
         self._hello()
 
     def _refused(self) -> None:
-        if self._accepted:
-            logger.error(
-                "the master at %s does not accept this host's key: run `lbmaster keys accept %s` there",
-                self._config.master.address, self._config.name,
-            )  # fmt: skip
-        self._accepted = False
+        logger.error(
+            "the master at %s does not accept this host's key: run `lbmaster keys accept %s` there",
+            self._config.master.address, self._config.name,
+        )  # fmt: skip
 
     def _committed(self) -> None:
         self._delivery.pump()
@@ -175,10 +173,19 @@ class Minion:
             keepalived=stopped,
         )
         self._link.send(sample)
-        write_status(
-            self._config.runtime,
-            Status(self._config.name, self._config.master.address, self._link.online, self._accepted, sample),
-        )
+        self._write_status(sample)
+
+    def _write_status(self, sample: Sample) -> None:
+        """Only people read it: that it cannot be written (the disk is full) must not end the service."""
+        master, link = self._config.master.address, self._link
+        said = ""
+        try:
+            write_status(self._config.runtime, Status(self._config.name, master, link.online, link.accepted, sample))
+        except OSError as error:
+            said = f"{error.filename}: {error.strerror}"
+        if said and not self._status_error:
+            logger.error("`lbminion status` shows nothing: cannot write %s", said)
+        self._status_error = said
 
     def _count(self) -> Lists:
         """Read the counters; an entry that is missing from the table is noticed here first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import sqlite3
@@ -17,9 +18,7 @@ STOPS = (signal.SIGTERM, signal.SIGKILL)
 def in_order_and_once(host: Host) -> bool:
     """Whether the journal has the host's events in the order in which they happened, each once."""
     identities = [(event["boot"], event["sequence"]) for event in host.events()]
-    whole = all(
-        b == (a[0], a[1] + 1) or (b[0] > a[0] and b[1] == 1) for a, b in zip(identities, identities[1:], strict=False)
-    )
+    whole = all(b == (a[0], a[1] + 1) or (b[0] > a[0] and b[1] == 1) for a, b in itertools.pairwise(identities))
     return whole and identities[0][1] == 1
 
 
