@@ -101,7 +101,7 @@ class Push:
         progress = self.hosts.get(host)
         if progress is None or self.rollout.over:
             return
-        if holding.applied >= self.generation:
+        if holding.applied == self.generation:
             # Its event says more, and is on its way, unless it was journalled before the master was restarted.
             if self._loop.time() - progress.released_at > EVENT_PATIENCE:
                 self.applied(host, self.generation, progress.steps)

@@ -86,7 +86,7 @@ class Pushes:
         self._check_free(compiled.cluster)
         wanted = topology(compiled.states)
         old = self._clusters.released(compiled.cluster)
-        leaving = await self._gather(wanted, old)
+        leaving = await self._gather(compiled.cluster, wanted, old)
         self._check_free(compiled.cluster)
         push = self._start(compiled, text, file, by, wanted, leaving, deadline)
         push.notes.append(note)
@@ -103,8 +103,8 @@ class Pushes:
                 "busy", f"generation {running.generation} of {cluster} is being pushed: wait for its end"
             )
 
-    async def _gather(self, wanted: Topology, old: Topology) -> Topology:
-        """Make sure that every host is there; returns the part of `old` that is there to leave."""
+    async def _gather(self, cluster: str, wanted: Topology, old: Topology) -> Topology:
+        """Make sure that every host is there, and would obey; returns the part of `old` that is there to leave."""
         strangers = sorted(host for host in wanted.hosts if self._keyring.by_name(host) is None)
         if strangers:
             names = ", ".join(strangers)
@@ -118,10 +118,24 @@ class Pushes:
             raise RequestError(
                 "absent", f"not there: {'; '.join(map(self._last_seen, sorted(absent)))}; start lbminion there"
             )
+        self._check_numbers(cluster, wanted)
         return Topology(
             tuple(host for host in old.directors if host in wanted.hosts or self._view.is_there(host)),
             tuple(host for host in old.real_servers if host in wanted.hosts or self._view.is_there(host)),
         )
+
+    def _check_numbers(self, cluster: str, wanted: Topology) -> None:
+        """Hosts that hold a generation beyond ours would refuse everything: this master lost its database, or part of it."""
+        known = self._generations.clusters.get(cluster)
+        ours = known.generation if known else 0
+        beyond = {host: staged for host in wanted.hosts if (staged := self._view.holding(host, cluster).staged) > ours}
+        if beyond:
+            held = ", ".join(f"{host} holds {staged}" for host, staged in sorted(beyond.items()))
+            raise RequestError(
+                "behind",
+                f"this master knows {cluster} up to generation {ours}, but {held}: its database was lost or is an old "
+                'backup; see "A lost database" in docs/operations.md',
+            )
 
     def _last_seen(self, host: str) -> str:
         minion = self._view.minions.get(host)
@@ -187,7 +201,7 @@ class Pushes:
         """Ask every host what a push of this file would change. Nothing is. Raises `RequestError`."""
         compiled = await asyncio.to_thread(compile_text, text, file)
         cluster, wanted = compiled.cluster, topology(compiled.states)
-        leaving = await self._gather(wanted, self._clusters.released(cluster))
+        leaving = await self._gather(cluster, wanted, self._clusters.released(cluster))
         asked: dict[str, list[asyncio.Future[Planned]]] = {}
         commands = []
         for role, state in compiled.states.items():

@@ -187,7 +187,8 @@ def _status_lines(status: Status) -> Iterator[str]:
         if status.accepted
         else "this host's key is not accepted there"
     )
-    yield f"{status.name}: master {status.master} ({link})"
+    yield f"{status.name}, key {status.fingerprint}"
+    yield f"master {status.master} ({link})"
     for cluster, holding in sorted(status.sample.holdings.items()):
         yield f"cluster {cluster}: generation {holding.applied} in force, {holding.staged} staged"
     for instance, role in sorted(status.sample.roles.items()):

@@ -6,6 +6,7 @@ Each happening becomes events for the journal and jobs for the reconciler. Nothi
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -66,7 +67,12 @@ class Duties:
             if count & (count - 1) == 0:
                 self._report(events.MessageRefused(refusal.reason, str(refusal), count), "")
             return
-        self._holdings.keep(accepted, raw)
+        try:
+            self._holdings.keep(accepted, raw)
+        except sqlite3.Error as error:
+            # Not kept, so not done: the master sees that nothing came of it, and sends it again.
+            logger.error("a %s cannot be kept: %s; is the disk full?", accepted.envelope.type, error)  # noqa: TRY400
+            return
         self._obey(accepted)
 
     def _obey(self, accepted: Accepted) -> None:

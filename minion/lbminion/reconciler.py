@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -159,7 +160,11 @@ class Reconciler:
         push = any(look.push for look in looks)
         trigger = "push" if push else looks[0].trigger
         started = time.monotonic()
-        outcome = await self.reconcile(trigger)
+        try:
+            outcome = await self.reconcile(trigger)
+        except sqlite3.Error as error:
+            # Nothing is changed that could not be remembered as ours.
+            outcome = Outcome(errors=(f"the minion's database: {error}; is the disk full?",))
         seconds = time.monotonic() - started
         self.drift = outcome.drift
         self._conclude(trigger, outcome, seconds)
@@ -186,7 +191,9 @@ class Reconciler:
         if not plan:
             self._ledger.settle(desired, observed)
             return Outcome(unapplied, respected=respected)
-        if trigger != "push" and not unapplied:
+        # What was found before and could not be healed is no news.
+        known = self._said_unhealed is not None and self._said_unhealed[0] == plan
+        if trigger != "push" and not unapplied and not known:
             self._report(events.DriftFound(trigger, steps(plan)), self.cluster())
         return await self._change(desired, Outcome(unapplied, plan, respected))
 

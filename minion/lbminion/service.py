@@ -10,7 +10,7 @@ import logging
 import signal
 import time
 
-from lbservice.keys import load_or_make_curve
+from lbservice.keys import fingerprint, load_or_make_curve
 from lbservice.notify import Notifier
 from lbwire import events
 from lbwire.inbox import Inbox
@@ -66,7 +66,8 @@ class Minion:
         self._control = Control(self._paths, manager, self._occurred)
         keepalived = KeepalivedHost(self._paths, self._control, self._addresses, self._done)
         self._host = Host(self._addresses, keepalived)
-        self._link = Link(config, load_or_make_curve(config.curve_key), self._received, self._connected, self._refused)
+        self._keys = load_or_make_curve(config.curve_key)
+        self._link = Link(config, self._keys, self._received, self._connected, self._refused)
         self._delivery = Delivery(self._spool, self._link.send)
         ledger = Ledger(connection)
         planner = Planner(config.name, self._host, self._holdings, ledger)
@@ -180,7 +181,10 @@ class Minion:
         master, link = self._config.master.address, self._link
         said = ""
         try:
-            write_status(self._config.runtime, Status(self._config.name, master, link.online, link.accepted, sample))
+            write_status(
+                self._config.runtime,
+                Status(self._config.name, fingerprint(self._keys.public), master, link.online, link.accepted, sample),
+            )
         except OSError as error:
             said = f"{error.filename}: {error.strerror}"
         if said and not self._status_error:

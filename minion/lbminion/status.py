@@ -11,9 +11,10 @@ from lbwire.messages import Sample
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`accepted` is False once the master has refused this host's key; `sample.time` tells how fresh this is."""
+    """`fingerprint` is that of this host's key; `accepted` is False once the master has refused this host's key; `sample.time` tells how fresh this is."""
 
     name: str
+    fingerprint: str
     master: str
     online: bool
     accepted: bool

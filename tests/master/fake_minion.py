@@ -173,7 +173,7 @@ class FakeMinion:
                 self.memory = accepted.memory
                 self._obey(accepted.envelope.cluster, accepted.envelope.generation, accepted.envelope.command, accepted)
 
-    def _obey(self, cluster: str, generation: int, command: int, accepted: Any) -> None:  # noqa: C901
+    def _obey(self, cluster: str, generation: int, command: int, accepted: Any) -> None:  # noqa: C901, PLR0912
         match accepted.message:
             case State():
                 self._follow(cluster)

@@ -6,9 +6,11 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests.documents import ROOT, blocks
 
-from .conftest import HOSTS, WEB, Site, eventually
+from .conftest import HOSTS, WEB, Refusal, Site, eventually
 
 PAGE = ROOT / "docs" / "operations.md"
 
@@ -56,6 +58,10 @@ async def test_after_the_numbers_are_moved_up_a_master_without_its_database_is_o
     for file in site.config.state_dir.glob("store.sqlite*"):
         file.unlink()
     await started(site, join=True)
+    await eventually(lambda: all(minion.acks for minion in site.minions.values()))
+    for verb in ("plan", "push"):
+        with pytest.raises(Refusal, match="old backup"):
+            await site.ask(verb, text=WEB)
     await stopped(site)
     run(site.config.database, sql("numbers"))
     await started(site)

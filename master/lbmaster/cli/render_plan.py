@@ -44,16 +44,20 @@ def plan_summary(plan: Plan) -> str:
     return f"{text}; {count(mute, 'host')} cannot plan." if mute else f"{text}."
 
 
+_DONE: Final = ("applied", "converged")
+
+
 def push_page(push: Push, file: str) -> Page:
-    """Show what a push has changed, and what went wrong; `file` names what warnings are about."""
+    """Show what a push has changed, or only planned, and what went wrong; `file` names what warnings are about."""
     lines = list(finding_lines(push.findings, file))
     for name, host in sorted(push.hosts.items()):
         if host.steps:
-            lines += [Line(f"{name}:", "bold"), *step_lines(host.steps), Line()]
+            made = "" if host.state in _DONE else " planned, but not known to be made"
+            lines += [Line(f"{name}:{made}", "bold"), *step_lines(host.steps), Line()]
     for name, host in sorted(push.hosts.items()):
         if host.problem:
             lines.append(Line(f"{name}: {host.state}: {host.problem}", "bad"))
-        elif host.state not in ("converged", "applied"):
+        elif host.state not in _DONE:
             lines.append(Line(f"{name}: {host.state}", "bad"))
     converged = push.outcome == "converged"
     lines.append(Line(push_summary(push), "good" if converged else "bad"))
