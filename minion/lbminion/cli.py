@@ -20,6 +20,7 @@ import msgspec
 
 from lbservice import log
 from lbservice.database import Unusable
+from lbstates.errors import StateError
 from lbwire.messages import Step
 
 from .config import DEFAULT_PATH, JOIN_PORT, BadConfig, read_config
@@ -48,7 +49,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except BadConfig as error:
             _fail(str(error), EXIT_CONFIG)
-        except (HostError, KeepalivedError, Unusable, OSError, ValueError) as error:
+        except (HostError, KeepalivedError, StateError, Unusable, OSError, ValueError) as error:
             _fail(str(error), EXIT_FAILED)
 
     return wrapped
@@ -174,7 +175,7 @@ def status(config: Path, as_json: bool) -> None:
     settings = read_config(config)
     found = read_status(settings.runtime)
     age = time.time() - found.sample.time if found else 0.0
-    if found is None or age > _FRESH_SECONDS:
+    if found is None or age > max(_FRESH_SECONDS, 3 * settings.sample_interval):
         seen = f" (last seen {age:.0f} s ago)" if found else ""
         _fail(f"the service is not running{seen}: systemctl start lbminion", EXIT_FAILED)
     click.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(_status_lines(found)))

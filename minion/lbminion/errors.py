@@ -39,6 +39,15 @@ class BadKernelMessage(HostError):
     """A netlink message is cut short or is not what this version of the minion knows."""
 
 
+class DamagedState(HostError):
+    """A signed state in the minion's database is not what the master signed: it is not obeyed."""
+
+    def __init__(self, cluster: str, audience: str, wrong: str) -> None:
+        super().__init__(
+            f"the state of {cluster} ({audience}) in this host's minion.sqlite cannot be trusted: {wrong}; push again"
+        )
+
+
 class ChangeError(HostError):
     """One change was refused: `kind` and `identity` say of what, `reason` why, `errno` what the kernel said, if it did.
 

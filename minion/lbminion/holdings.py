@@ -12,10 +12,14 @@ import msgspec
 
 from lbservice.database import transaction
 from lbstates.desired import RoleState, decode_state
+from lbstates.errors import BadState
 from lbwire.codec import pack, unpack
 from lbwire.envelope import Keys, unseal
+from lbwire.errors import Refused
 from lbwire.inbox import Accepted, Memory
 from lbwire.messages import Holding, State, open_payload
+
+from .errors import DamagedState
 
 
 class Holdings:
@@ -82,15 +86,18 @@ class Holdings:
     def states(self, cluster: str, generation: int) -> list[RoleState]:
         """Read, verify and decode each role's newest state of the cluster up to a generation.
 
-        Raises `lbwire.errors.Refused` or `lbstates.errors.BadState` for bytes that were changed on the disk.
+        Raises `DamagedState` for bytes that were changed on the disk.
         """
         rows = self._connection.execute(
-            "SELECT raw, max(generation) FROM state WHERE cluster = ? AND generation <= ? GROUP BY audience",
+            "SELECT raw, audience, max(generation) FROM state WHERE cluster = ? AND generation <= ? GROUP BY audience",
             (cluster, generation),
         ).fetchall()
         found = []
-        for raw, _ in rows:
-            message = open_payload(unseal(raw, self._keys))
-            if isinstance(message, State):
-                found.append(decode_state(message.desired))
+        for raw, audience, _ in rows:
+            try:
+                message = open_payload(unseal(raw, self._keys))
+                if isinstance(message, State):
+                    found.append(decode_state(message.desired))
+            except (Refused, BadState) as error:
+                raise DamagedState(cluster, audience, str(error)) from error
         return found

@@ -23,10 +23,10 @@ class Host:
     """Owns the handlers of all kinds of resource; a new kind is one line here, as in `lbstates.kinds.registry`."""
 
     def __init__(self, addresses: Addresses, keepalived: KeepalivedReader) -> None:
-        self._addresses, self._keepalived = addresses, keepalived
+        self._addresses, self._keepalived = HostAddresses(addresses), keepalived
         self.ipvs = IpvsTable()
         # IPVS first: its module brings the sysctls below net/ipv4/vs.
-        self._handlers: tuple[Handler, ...] = (self.ipvs, Sysctls(), HostAddresses(addresses), keepalived)
+        self._handlers: tuple[Handler, ...] = (self.ipvs, Sysctls(), self._addresses, keepalived)
         self._handler_of = {kind: handler for handler in self._handlers for kind in handler.kinds}
 
     async def facts(self) -> HostFacts:

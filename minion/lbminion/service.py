@@ -35,7 +35,7 @@ from .product import PRODUCT
 from .reconciler import Look, Reconciler
 from .sampler import Lists, statistics, table_differs
 from .spool import Spool
-from .status import Status, write_status
+from .status import Status, remove_status, write_status
 from .store import open_store
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ class Minion:
                     task.cancel()
         finally:
             self._spool.flush()
+            remove_status(self._config.runtime)
             await watch.close()
             self._host.close()
             await self._addresses.close()

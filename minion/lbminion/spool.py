@@ -10,7 +10,9 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -25,6 +27,9 @@ Position = tuple[int, int]
 
 logger = logging.getLogger(__name__)
 
+RECENT: Final = 2000
+"""Events that are kept in memory, too, so that what is sent at once need not be read back from the disk."""
+
 NOTHING: Final[Position] = (0, 0)
 
 
@@ -35,6 +40,7 @@ class Spool:
         self._connection = connection
         self._committed = committed
         self._fresh: list[Event] = []
+        self._recent: deque[Event] = deque(maxlen=RECENT)
         self._sequence = 0
         self.boot = self._begin_boot()
 
@@ -67,11 +73,15 @@ class Spool:
         except sqlite3.Error as error:
             logger.error("%d events wait in memory, the disk takes none: %s", len(rows), error)  # noqa: TRY400 - no bug
             return
+        self._recent.extend(self._fresh)
         self._fresh.clear()
         self._committed()
 
     def after(self, position: Position, limit: int) -> list[Event]:
         """Read at most `limit` committed events that follow a position, in order."""
+        if self._recent and position[0] == self.boot and position[1] >= self._recent[0].sequence - 1:
+            begin = position[1] + 1 - self._recent[0].sequence
+            return list(islice(self._recent, begin, begin + limit))
         rows = self._connection.execute(
             "SELECT packed FROM event WHERE (boot, sequence) > (?, ?) ORDER BY boot, sequence LIMIT ?",
             (*position, limit),

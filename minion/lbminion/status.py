@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,12 @@ def _file(runtime: Path) -> Path:
 def write_status(runtime: Path, status: Status) -> None:
     """Replace the file in one step; raises `OSError`."""
     write_atomically(_file(runtime), msgspec.json.encode(status), mode=0o644, durable=False)
+
+
+def remove_status(runtime: Path) -> None:
+    """The service ends: nothing shall say that it runs."""
+    with suppress(OSError):
+        _file(runtime).unlink()
 
 
 def read_status(runtime: Path) -> Status | None:

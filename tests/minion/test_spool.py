@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lbminion.spool import NOTHING, Spool
+from lbminion.spool import NOTHING, RECENT, Spool
 from lbminion.store import open_store
 from lbwire.events import KeepalivedStarted, MinionStarted
 
@@ -78,3 +78,18 @@ async def test_an_acknowledgement_of_something_older_changes_nothing(tmp_path: P
     store.flush()
     store.acknowledged((1, 999))
     assert store.after(NOTHING, 100) == events
+
+
+async def test_what_is_read_from_memory_is_what_is_on_the_disk(tmp_path: Path) -> None:
+    """From every position, over the edge between the two, and after a restart."""
+    first = spool(tmp_path)
+    old = [first.add(KeepalivedStarted(str(number))) for number in range(3)]
+    first.flush()
+    store = spool(tmp_path)
+    events = [store.add(KeepalivedStarted(str(number))) for number in range(RECENT + 10)]
+    store.flush()
+    everything = old + events
+    positions = [NOTHING, *((event.boot, event.sequence) for event in everything), (store.boot, 0), (store.boot + 1, 5)]
+    for position in positions[:20] + positions[-20:]:
+        later = [event for event in everything if (event.boot, event.sequence) > position]
+        assert store.after(position, 7) == later[:7], position

@@ -13,7 +13,7 @@ import pytest
 
 from lbminion import sysctl
 from lbminion.errors import ChangeError, NoAnswer
-from lbminion.netlink.addresses import Addresses
+from lbminion.netlink.addresses import Addresses, interfaces
 from lbminion.netlink.watch import AddressWatch
 from lbstates.kinds.address import Address
 
@@ -117,11 +117,11 @@ def test_interfaces_are_found_by_address_and_one_outside_the_loopback_comes_firs
     netns.ip("address", "add", "172.28.128.200/24", "dev", "v0")
     netns.ip("address", "add", "172.28.128.200/32", "dev", "lo")
     netns.ip("address", "add", "172.28.128.201/32", "dev", "lo")
-    found = in_namespace(netns, lambda addresses: addresses.interfaces())
+    found = in_namespace(netns, lambda addresses: addresses.dump())
     assert isinstance(found, dict)
-    assert found["172.28.128.10"] == "v0"
-    assert found["172.28.128.200"] == "v0"
-    assert found["172.28.128.201"] == "lo"
+    assert interfaces(found.values())["172.28.128.10"] == "v0"
+    assert interfaces(found.values())["172.28.128.200"] == "v0"
+    assert interfaces(found.values())["172.28.128.201"] == "lo"
 
 
 def test_a_missing_interface_is_named_and_deleting_from_it_is_fine(netns: Namespace) -> None:

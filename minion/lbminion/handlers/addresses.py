@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lbminion.errors import ChangeError
-from lbminion.netlink.addresses import Addresses
+from lbminion.netlink.addresses import Addresses, interfaces
 from lbstates.kinds.address import Address
 from lbstates.plan import Change
 
@@ -13,15 +13,26 @@ from .handler import Observed, Wanted
 
 
 class HostAddresses:
-    """All addresses are read at once, which costs less than asking for some."""
+    """All addresses are read at once, which costs less than asking for some.
+
+    A look begins with `interfaces`; the observation that follows is of the same reading, so that the two agree and the
+    kernel is asked once.
+    """
 
     kinds = ("address",)
 
     def __init__(self, addresses: Addresses) -> None:
         self._addresses = addresses
+        self._read: dict[str, Address] | None = None
+
+    async def interfaces(self) -> dict[str, str]:
+        """Read which interface has which address, bare. Raises `HostError`."""
+        self._read = await self._addresses.dump()
+        return interfaces(self._read.values())
 
     async def observe(self, _wanted: Wanted) -> Observed:
-        return {"address": dict(await self._addresses.dump())}
+        found, self._read = self._read, None
+        return {"address": dict(await self._addresses.dump()) if found is None else dict(found)}
 
     async def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
         errors = []

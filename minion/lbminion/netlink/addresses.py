@@ -11,7 +11,7 @@ import ipaddress
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -62,18 +62,6 @@ class Addresses:
             if not any(message["header"]["flags"] & NLM_F_DUMP_INTR for message in messages):
                 return _addresses(messages, dict(socket.if_nameindex()))
         raise NoAnswer(f"the addresses changed during each of {_READ_AGAIN} attempts to read them")
-
-    async def interfaces(self) -> dict[str, str]:
-        """Read which interface has which address: bare address -> name of the interface.
-
-        Of an address on several interfaces (a VIP on `lo` too) the one outside the loopback counts.
-        """
-        found: dict[str, str] = {}
-        for address in (await self.dump()).values():
-            bare = address.address.partition("/")[0]
-            if address.interface != "lo" or bare not in found:
-                found[bare] = address.interface
-        return found
 
     async def add(self, address: Address) -> None:
         """Add an address with its label; it is fine if it is there. Raises `ChangeError`.
@@ -190,3 +178,16 @@ def _index(interface: str) -> int | None:
         return socket.if_nametoindex(interface)
     except (OSError, ValueError):  # a ValueError for a NUL in it
         return None
+
+
+def interfaces(addresses: Iterable[Address]) -> dict[str, str]:
+    """Tell which interface has which address: bare address -> name of the interface.
+
+    Of an address on several interfaces (a VIP on `lo` too) the one outside the loopback counts.
+    """
+    found: dict[str, str] = {}
+    for address in addresses:
+        bare = address.address.partition("/")[0]
+        if address.interface != "lo" or bare not in found:
+            found[bare] = address.interface
+    return found
