@@ -15,6 +15,7 @@ from lbmaster import identity
 from lbmaster.signing import Signer
 from lbservice.keys import load_or_make_curve
 from lbstates.desired import RealServerState
+from lbwire.codec import LIMIT
 from lbwire.topics import BEACON, role_audience, topic
 from lbwire.topics import CLUSTER as EVERY_HOST
 
@@ -104,7 +105,7 @@ def test_what_the_master_did_not_say_now_is_refused_and_reported(
         "flipped": lambda: flipped(stored(place, 0)),
         "replayed": lambda: stored(place, 1),
         "rubbish": lambda: b"\xff" * 500,
-        "huge": lambda: b"\x00" * (4 * 1024 * 1024 + 1000),
+        "huge": lambda: b"\x00" * (LIMIT + 1000),
     }[kind]()
     since = place.cursor()
     with server.watched() as changes, impostor(place) as there:
