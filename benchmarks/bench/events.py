@@ -76,7 +76,7 @@ async def _latencies(site: Site, count: int) -> tuple[list[float], list[float]]:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Events per second from the first to the last at the subscriber, and CPU microseconds per event on the way."""
+    """Events per second, from the raising of the first to the last at the subscriber; and CPU microseconds per event on the way."""
 
     rate: float
     minion: float
@@ -101,12 +101,18 @@ def _flow(site: Site, hosts: list[str], count: int) -> Flow:
             process.kill()
     answer = json.loads(out)
     master = cpu_seconds(site.master.pid) - master
-    minions = sum(cpu_seconds(flooding.pid) for flooding in floods)
+    minions = sum(_cpu_of(site, name, flooding) for name, flooding in zip(hosts, floods, strict=True))
     site.processes.end(floods)
     if not answer["ordered"] or answer["hosts"] != len(hosts):
         raise BenchmarkError(f"events were lost, repeated or out of order: {answer}")
     rate = (total - 1) / (answer["last"] - answer["first"])
     return Flow(rate, *(1e6 * seconds / total for seconds in (minions, master, answer["cpu"])))
+
+
+def _cpu_of(site: Site, name: str, flooding: subprocess.Popen[bytes]) -> float:
+    if flooding.wait(60):
+        raise BenchmarkError(f"the flood of {name} failed: {site.processes.log(f'flood-{name}')}")
+    return float(json.loads(site.processes.log(f"flood-{name}").splitlines()[-1])["cpu"])
 
 
 def _start(site: Site, name: str, count: int) -> subprocess.Popen[bytes]:

@@ -30,7 +30,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. `aim`: (what is compared, the bound); `higher`: more is better; `peer`: Salt's, same run."""
+    """One line of the table. `aim` bounds what `aim_of` names (median or p99, of Salt's too); `higher`: more is better."""
 
     benchmark: str
     what: str
@@ -55,7 +55,8 @@ class Figure:
         """How many times better than the peer."""
         if self.ours is None or self.peer is None or not self.ours.median or not self.peer.median:
             return None
-        return self.ours.median / self.peer.median if self.higher else self.peer.median / self.ours.median
+        ours, theirs = getattr(self.ours, self.aim_of), getattr(self.peer, self.aim_of)
+        return float(ours / theirs if self.higher else theirs / ours)
 
     def plain(self) -> dict[str, Any]:
         """Give it as JSON has it."""
@@ -97,7 +98,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
     verdict = {True: "yes", False: "NO", None: ""}[figure.reached]
     return (
         figure.benchmark, figure.what, figure.unit, *numbers, aim, verdict,
-        number(figure.peer.median) if figure.peer else "", f"{figure.ratio:.1f}" if figure.ratio else "",
+        number(getattr(figure.peer, figure.aim_of)) if figure.peer else "", f"{figure.ratio:.1f}" if figure.ratio else "",
     )  # fmt: skip
 
 

@@ -43,7 +43,10 @@ def measure(*, quick: bool, salt: Salt | None) -> Iterator[Figure]:
         note=_shared(memory) if memory else "",
     )  # fmt: skip
     idle = spread([used[pid] for pid in pids])
-    yield Figure("resources", "minion, idle, sampling every second: CPU", "%", idle, peer_idle, IDLE_AIM)
+    yield Figure(
+        "resources", "minion, idle, sampling every second: CPU", "%", idle, peer_idle, IDLE_AIM,
+        note="a real server's: its samples have no IPVS counters in them, see the director's",
+    )  # fmt: skip
     note = "" if kernel_has_ipvs() else "its counters are in memory; reading them from the kernel is not in it"
     yield Figure("resources", "minion of a director, idle: CPU", "%", spread([used[director]]), note=note)
     yield Figure("resources", f"master with {MINIONS} idle minions: CPU", "%", spread([used[master]]))

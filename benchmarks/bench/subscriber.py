@@ -2,7 +2,7 @@
 
     python subscriber.py EVENTS.SOCK COUNT TYPE HOST...
 
-Prints "ready" once it subscribes, then, after COUNT events, one line of JSON: when the first and the last came (Unix
+Prints "ready" once it subscribes, then, after COUNT events, one line of JSON: when the first was raised and the last came (Unix
 time), the CPU seconds that they took here, and whether each host's events came in order, each once. Only events of the flood's making are counted.
 """
 
@@ -26,7 +26,7 @@ async def main(socket: str, count: int, event_type: str, hosts: list[str]) -> No
     print("ready", flush=True)
     async with aclosing(client.events(cursor, types=[event_type], hosts=hosts, socket=socket)) as events:
         async for event in events:
-            first = first or time.time()
+            first = first or event.time
             before = last.get(event.minion)
             if before is not None:
                 ordered = ordered and (event.boot, event.sequence) == (before[0], before[1] + 1)
