@@ -66,14 +66,15 @@ def test_a_killed_keepalived_is_started_again_and_its_death_is_told(hosts: Hosts
 @pytest.mark.parametrize("host", [REAL_SERVERS[0], HOME])
 def test_a_killed_minion_comes_back_and_touches_nothing(hosts: Hosts, host: str) -> None:
     """It adopts what it finds: IPVS goes on counting, keepalived keeps its process, nothing drifts."""
-    director = host in DIRECTORS
     since, pid = hosts.cursor(), hosts.out(HOME, "cat /run/keepalived.pid")
-    table = "ipvsadm -Sn" if director else f"ip -br address show to {VIP}"
-    before = hosts.out(host, table)
+    table = "ipvsadm -Sn" if host in DIRECTORS else f"ip -br address show to {VIP}"
+    before, counted = hosts.out(host, table), hosts.connections()
     kill(hosts, host, "lbminion")
     hosts.until(lambda: hosts.event(since, "minion.started", host), "the minion is back")
     settle(hosts)
     assert hosts.out(host, table) == before
+    # Counters begin again with an entry that is made anew, and connections end with it.
+    assert all(count >= counted[director] for director, count in hosts.connections().items())
     assert hosts.out(HOME, "cat /run/keepalived.pid") == pid
     assert not {"drift.found", "failover", "keepalived.died"} & set(kinds(hosts, since))
 
