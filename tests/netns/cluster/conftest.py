@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from benchmarks.bench.network import Network
@@ -28,16 +26,7 @@ def whole_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         try:
             yield place
         finally:
-            _end_keepalived(director)
-
-
-def _end_keepalived(host: Host) -> None:
-    """A keepalived outlives its minion, by design."""
-    for file in host.runtime.glob("*.pid"):
-        pid = file.read_text().strip()
-        command = Path(f"/proc/{pid}/cmdline")
-        if pid and command.exists() and str(host.runtime).encode() in command.read_bytes():
-            subprocess.run(["kill", "-KILL", pid], check=False, stderr=subprocess.DEVNULL)
+            director.end()
 
 
 @pytest.fixture

@@ -230,10 +230,19 @@ class Host:
                 reader.join()
         found[:] = [entry for entry in found if "127.0.0.99" not in entry[1]]
 
-    def remove(self) -> None:
-        """End the minion and let the master forget the host."""
+    def end(self) -> None:
+        """End the minion, then its keepalived, which outlives it by design (and which it would start again)."""
         if self.process is not None and self.process.poll() is None:
             self.place.processes.end([self.process])
+        for file in self.runtime.glob("*.pid"):
+            pid = file.read_text().strip()
+            with suppress(OSError):
+                if pid and str(self.runtime).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(int(pid), signal.SIGKILL)
+
+    def remove(self) -> None:
+        """End the minion and let the master forget the host."""
+        self.end()
         if any(key["name"] == self.name and key["state"] == "accepted" for key in self.place.enrolments()):
             self.place.ask("keys.revoke", name=self.name)
 

@@ -66,6 +66,7 @@ def test_a_revoked_host_is_cut_off_and_keeps_serving(place: Place, server: Host)
     since = place.cursor()
     server.ip("address", "del", f"{VIP}/32", "dev", "lo")
     server.until(lambda: server.on_lo() == {f"{VIP}/32"}, "the VIP is back")
+    server.until(lambda: server.reported().get("accepted") is False, "the status says so")
     assert "this host's key is not accepted there" in server.lbminion("status").stdout
     time.sleep(1)  # nothing to wait for: nothing may come
     assert not server.events(since=since)
