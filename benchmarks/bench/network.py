@@ -24,10 +24,11 @@ class Network:
     def __enter__(self) -> Self:
         try:
             self._add(self.master)
+            # Without an address of its own the bridge changes it with the hosts that come, and the others' ARP is stale.
             self._batch(
                 self.master,
                 f"""link set lo up
-link add br0 type bridge mcast_snooping 0
+link add br0 address 02:00:00:00:00:01 type bridge mcast_snooping 0
 address add {MASTER}/{PREFIX} dev br0
 link set br0 up""",
             )

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_MS: Final = 2000
 RECONNECT_MS: Final = (100, 5000)
+CONNECT_MS: Final = 3000
+"""Then a new attempt: the kernel's own repetitions of one are soon a minute apart, also when the master is back."""
 REFUSED_RETRY_SECONDS: Final = (1.0, 10.0)
 QUEUE: Final = 10_000
 
@@ -65,6 +67,7 @@ class Link:
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 2 * HEARTBEAT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS[0])
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS[1])
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
         socket.setsockopt(zmq.IPV6, 1)
         # Nothing is queued for a master that is not there: the spool keeps what must not be lost.
         socket.setsockopt(zmq.IMMEDIATE, 1)
