@@ -74,6 +74,3 @@ class Comparisons:
         for comparison in done:
             del self._open[comparison.cluster, comparison.command]
         return done
-
-    def next_deadline(self) -> float | None:
-        return min((comparison.deadline for comparison in self._open.values()), default=None)

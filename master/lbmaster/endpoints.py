@@ -64,6 +64,7 @@ class Broadcast:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], keys: CurvePair, config: Config) -> None:
         self._context, self._keys, self._config = context, keys, config
         self._socket = self._make()
+        self._renewing = asyncio.Lock()
         self.port = bind(self._socket, "broadcast", "broadcast_port", config.broadcast_port, config)
 
     def _make(self) -> zmq.Socket[bytes]:
@@ -79,8 +80,16 @@ class Broadcast:
     async def renew(self) -> None:
         """End every connection, so that each has to pass the handshake again; a revoked key does not.
 
-        What is sent before the minions are back is lost on them, until a beacon shows it. Raises `StartupError`.
+        What is sent before the minions are back is lost on them, until a beacon shows it. Raises `StartupError`. Once
+        begun it goes on to its end, whether or not the caller still waits: a socket that is not bound reaches nobody.
         """
+        await asyncio.shield(asyncio.ensure_future(self._renew()))
+
+    async def _renew(self) -> None:
+        async with self._renewing:
+            await self._bind_anew()
+
+    async def _bind_anew(self) -> None:
         self._socket.close(0)
         self._socket = self._make()
         # libzmq closes in a thread of its own: the port is free a moment later.

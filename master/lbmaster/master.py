@@ -54,6 +54,7 @@ TICK_SECONDS: Final = 0.25
 ACK_AGAIN_SECONDS: Final = 0.2
 CATCH_UP_SECONDS: Final = 3.0
 REFUSED_SECONDS: Final = 10.0
+BELIEVE_SAMPLES_SECONDS: Final = 3.0
 UNDERSTOOD: Final = frozenset({VrrpTransition.TYPE, StateStaged.TYPE, StateApplied.TYPE, StateRefused.TYPE})
 
 
@@ -86,6 +87,7 @@ class Master:
         self._refusals: dict[tuple[str, str], MessageRefused] = {}
         self._refusals_told = 0.0
         self._holders = store.generations.holders()
+        self._doubts: dict[tuple[str, str], tuple[str, float]] = {}
         self._splits, self._brake = Splits(config.split_brain_grace), Brake()
         self._comparisons = Comparisons()
         self._asked: dict[tuple[str, int], asyncio.Future[Comparison]] = {}
@@ -109,6 +111,7 @@ class Master:
                 logger.exception("a message of %s could not be dealt with", received.sender.name)
         for cluster, (reason, moves) in reactions.items():
             self._react(cluster, reason, tuple(moves), now)
+        self._settle_holders(now)
         self._settle(now)
         self._acknowledge(journalled, now)
 
@@ -234,7 +237,7 @@ class Master:
         self._store.generations.set_holder(cluster, instance, host)
 
     def _note_holders(self, name: str) -> None:
-        """Believe the samples where they contradict the last transition: one director says MASTER, and the holder not."""
+        """Doubt the holder where samples contradict it: one director says MASTER, and the holder itself does not."""
         for cluster in self._clusters.of_host(name):
             topology = self._topology(cluster)
             for instance, masters in self._view.masters(topology).items():
@@ -242,7 +245,20 @@ class Master:
                     holder = self._view.minions.get(self._holders.get((cluster, instance), ""))
                     role = holder.roles.get(instance) if holder is not None and holder.believed else None
                     if role is not None and role.state != "MASTER":
-                        self._set_holder(cluster, instance, name)
+                        self._doubts.setdefault((cluster, instance), (name, self._loop.time()))
+
+    def _settle_holders(self, now: float) -> None:
+        """Believe the samples when no transition has come to explain them: events can be late, and come in any order."""
+        for (cluster, instance), (name, since) in list(self._doubts.items()):
+            if now - since < BELIEVE_SAMPLES_SECONDS:
+                continue
+            del self._doubts[cluster, instance]
+            topology = self._topology(cluster)
+            before = self._holders.get((cluster, instance), "")
+            if before != name and instance in topology.instances and self._view.masters(topology)[instance] == (name,):
+                self._set_holder(cluster, instance, name)
+                move = Move(instance, topology.instances[instance], before, name)
+                self._react(cluster, f"{instance} is held by {name}, as its samples say", (move,), now)
 
     def _topology(self, cluster: str) -> Topology:
         try:
@@ -255,7 +271,10 @@ class Master:
 
     def _react(self, cluster: str, reason: str, moves: tuple[Move, ...], now: float) -> None:
         if self._brake.allows(cluster, now) or moves:
-            self._compare(cluster, reason, moves, now, self._config.reconcile_deadline)
+            try:
+                self._compare(cluster, reason, moves, now, self._config.reconcile_deadline)
+            except sqlite3.Error:
+                logger.exception("%s: no command number can be kept, so nothing is sent: is the disk full?", cluster)
         else:
             logger.warning("%s: too many reactions, this one is left out: %s", cluster, reason)
 
@@ -312,7 +331,12 @@ class Master:
 
     def tick(self) -> None:
         """Look at what only time can tell: leases, split brains, refusals to report."""
-        now = self._loop.time()
+        try:
+            self._look(self._loop.time())
+        except sqlite3.Error:
+            logger.exception("the store cannot be written: is the disk full?")
+
+    def _look(self, now: float) -> None:
         for lost in self._view.expire(now, self._config.lease):
             enrolment = self._store.keyring.by_name(lost.name)
             if enrolment is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 UNICAST_AFTER: Final = (0.3, 3.0, 10.0)
 """Seconds after which whoever has not staged is sent the state once more, directly."""
-RELEASE_AGAIN: Final = 1.0
+RELEASE_AGAIN: Final = 3.0
 EVENT_PATIENCE: Final = 2.0
 
 Note = Callable[[dict[str, Any]], None]
@@ -44,7 +45,10 @@ class HostProgress:
 
 @dataclass
 class Push:
-    """`result` is done when the push is over. `notes` are those who watch."""
+    """`result` is done when the push is over. `notes` are those who watch.
+
+    `changed` are the hosts that get a role by this push: what is broadcast to that role does not reach them yet.
+    """
 
     cluster: str
     generation: int
@@ -53,6 +57,7 @@ class Push:
     generations: Generations
     view: View
     report: Callable[[PushFinished], None]
+    changed: AbstractSet[str] = frozenset()
     notes: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -60,7 +65,9 @@ class Push:
         self._started = self._loop.time()
         self.hosts = {host: HostProgress() for host in self.rollout.hosts}
         self.result: asyncio.Future[dict[str, Any]] = self._loop.create_future()
-        self._newcomers = frozenset(h for h in self.hosts if not self.view.holding(h, self.cluster).staged)
+        self._newcomers = frozenset(
+            h for h in self.hosts if h in self.changed or not self.view.holding(h, self.cluster).staged
+        )
         self._timers = [self._loop.call_later(seconds, self._send_again) for seconds in UNICAST_AFTER]
         self._timers.append(self._loop.call_at(self.rollout.deadline, self._tick))
 
@@ -109,12 +116,12 @@ class Push:
             if hello:
                 self._send_states((host,))
         elif host in self.rollout.may_apply and host not in self.rollout.applied:
-            self._release_again(host, holding)
+            self._release_again(host)
 
-    def _release_again(self, host: str, holding: Holding) -> None:
-        progress = self.hosts[host]
-        if holding.command < progress.command and self._loop.time() - progress.released_at > RELEASE_AGAIN:
-            logger.info("%s missed its release to generation %d of %s", host, self.generation, self.cluster)
+    def _release_again(self, host: str) -> None:
+        """By time alone: the number of a later command does not show that this one came. Repeating it is harmless."""
+        if self._loop.time() - self.hosts[host].released_at > RELEASE_AGAIN:
+            logger.info("%s is released to generation %d of %s once more", host, self.generation, self.cluster)
             self._release_directly(host)
 
     # --- what is to be done ---------------------------------------------------------------------------------------

@@ -166,7 +166,8 @@ class Pushes:
             self._report(data, cluster)
 
         rollout = Rollout(plan_waves(wanted, old, holders), deadline)
-        push = Push(cluster, generation, rollout, self._dispatch, self._generations, self._view, report)
+        changed = {*wanted.directors} - {*old.directors} | {*wanted.real_servers} - {*old.real_servers}
+        push = Push(cluster, generation, rollout, self._dispatch, self._generations, self._view, report, changed)
         self.running[cluster] = push
         self._clusters.under_way[cluster] = generation
         return push
@@ -178,7 +179,9 @@ class Pushes:
                 continue
             try:
                 wanted = self._clusters.at(cluster, known.generation)
-                old = self._clusters.at(cluster, known.generation - 1)
+                # What was in force when this push began, unless its last wave was released already.
+                base = known.released if known.released < known.generation else known.generation - 1
+                old = self._clusters.at(cluster, base)
             except (Refused, StateError):
                 logger.exception("generation %d of %s in the store is damaged: push again", known.generation, cluster)
                 continue

@@ -111,10 +111,6 @@ def _note(rollout: Rollout, happening: Happening) -> Rollout:
             return rollout
 
 
-def _without(rollout: Rollout, host: str) -> dict[str, str]:
-    return {other: reason for other, reason in rollout.refused.items() if other != host}
-
-
 def _staging(rollout: Rollout, now: float) -> tuple[Rollout, tuple[Instruction, ...]]:
     missing = [host for host in rollout.hosts if host not in rollout.staged and host not in rollout.refused]
     if missing and now < rollout.deadline:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from lbwire.messages import Events
+from lbwire.messages import Event, Events
 
 from .spool import NOTHING, Position, Spool
 
@@ -52,10 +52,18 @@ class Delivery:
         """Send what is spooled and not yet sent, as far as the window allows."""
         while self._acked is not None and sum(count for _, count in self._flying) < WINDOW:
             events = self._spool.after(self._sent, BATCH)
-            if not events or not self._send(Events(*self._sent, tuple(events))):
+            if not events or not self._send(Events(*self._before(events[0]), tuple(events))):
                 return
             self._sent = (events[-1].boot, events[-1].sequence)
             self._flying.append((self._sent, len(events)))
+
+    def _before(self, first: Event) -> Position:
+        """Name the event before the first that is sent: none, if what the master lacks is not kept here any more.
+
+        A master that lost acknowledged events (a power cut, an old backup) has to be told that there is a gap.
+        """
+        follows = first.boot != self._sent[0] or first.sequence == self._sent[1] + 1
+        return self._sent if follows else NOTHING
 
     def tick(self) -> None:
         """A second has passed: send again what was sent and has not been acknowledged for some time."""

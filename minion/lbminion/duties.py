@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from lbstates.desired import decode_state
 from lbstates.errors import BadState
@@ -65,7 +65,8 @@ class Duties:
             self._refusals[refusal.reason] = count = self._refusals.get(refusal.reason, 0) + 1
             # Powers of two: the first is told at once, and a flood costs the journal a few lines.
             if count & (count - 1) == 0:
-                self._report(events.MessageRefused(refusal.reason, str(refusal), count), "")
+                fresh = count - count // 2
+                self._report(events.MessageRefused(refusal.reason, str(refusal), fresh), "")
             return
         try:
             self._holdings.keep(accepted, raw)
@@ -159,8 +160,10 @@ class Duties:
             if role.state != "STOP":
                 self._enter(instance, "STOP", 0, role.state)
 
-    def done(self, put: PutReport) -> None:
-        """Tell the journal what the reconciler did to keepalived."""
+    def done(self, put: PutReport, instances: Collection[str]) -> None:
+        """Tell the journal what the reconciler did to keepalived, which has these instances now."""
+        if put.action in ("started", "reloaded", "stopped"):
+            self.roles = {name: role for name, role in self.roles.items() if name in instances}
         if put.backup is not None:
             self._report(
                 events.ConfigReplaced(str(self._keepalived.config), str(put.backup)), self._reconciler.cluster()

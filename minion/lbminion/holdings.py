@@ -73,8 +73,8 @@ class Holdings:
         return tuple(sorted(self.memory.states))
 
     def holding(self, cluster: str) -> Holding:
-        """Tell how far this host is with a cluster."""
-        staged = max((held.generation for held in self.memory.states.get(cluster, {}).values()), default=0)
+        """Tell how far this host is with a cluster: a generation is staged when every role that it has or had is."""
+        staged = min((held.generation for held in self.memory.states.get(cluster, {}).values()), default=0)
         row = self._connection.execute("SELECT applied FROM released WHERE cluster = ?", (cluster,)).fetchone()
         return Holding(staged=staged, applied=row[0] if row else 0, command=self.memory.commands.get(cluster, 0))
 

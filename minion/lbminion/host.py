@@ -50,8 +50,10 @@ class Host:
     async def apply(self, plan: Plan) -> list[ChangeError]:
         """Make the changes in the order of the plan, neighbours of one handler together.
 
-        After a failure nothing further is put in place: what comes later in the plan builds on what came before.
+        After a failure nothing further is put in place: what comes later in the plan builds on what came before. What a
+        dead keepalived left is taken away first: nothing builds on that, and another host has it by now.
         """
+        await self._keepalived.clean_up(change for change in plan if change.kind == "keepalived")
         for handler, changes in groupby(plan, key=lambda change: self._handler_of[change.kind]):
             errors = await handler.apply(list(changes))
             if errors:

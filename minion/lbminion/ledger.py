@@ -35,15 +35,19 @@ class Ledger:
 
     def take(self, desired: Resources, observed: Resources) -> None:
         """Enter what is desired and not yet ours, with what is there now where the kind restores it later."""
-        rows = []
+        taken: list[tuple[str, str, Resource | None]] = []
         for kind, wanted in desired.items():
             for identity in wanted.keys() - self._owned[kind].keys():
                 prior = observed.get(kind, {}).get(identity) if _KINDS[kind].restores else None
-                self._owned[kind][identity] = prior
-                rows.append((kind, identity, pack(msgspec.to_builtins(prior)) if prior is not None else None))
-        if rows:
-            with transaction(self._connection, durable=True):
-                self._connection.executemany("INSERT OR REPLACE INTO owned VALUES (?, ?, ?)", rows)
+                # What we made ourselves, before this ledger was, is nothing to restore.
+                taken.append((kind, identity, None if prior is None or prior.ours else prior))
+        if not taken:
+            return
+        rows = [(kind, identity, None if it is None else pack(msgspec.to_builtins(it))) for kind, identity, it in taken]
+        with transaction(self._connection, durable=True):
+            self._connection.executemany("INSERT OR REPLACE INTO owned VALUES (?, ?, ?)", rows)
+        for kind, identity, prior in taken:
+            self._owned[kind][identity] = prior
 
     def settle(self, desired: Resources, observed: Resources) -> None:
         """Strike out what is no longer desired and is gone, or is again as it was before us."""

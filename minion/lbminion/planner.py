@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lbstates.desired import RoleState
+from lbstates.desired import RoleState, role_of
 from lbstates.errors import BadState, CannotDerive
 from lbstates.kinds.kind import Resource
 from lbstates.plan import Plan, Resources, diff, index
@@ -23,10 +23,14 @@ CANNOT = (HostError, CannotDerive, BadState, Refused, ValueError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What this host shall have, and the generations that say so: a release may come in while a host is looked at."""
+    """What this host shall have, and the generations that say so: a release may come in while a host is looked at.
+
+    `home` is the cluster that it belongs to; of several, the one that it is a director of ("": none, or not one).
+    """
 
     resources: dict[str, dict[str, Resource]]
     released: dict[str, int]
+    home: str
 
 
 class Planner:
@@ -47,7 +51,7 @@ class Planner:
             else:
                 states += self._holdings.states(cluster, released[cluster])
         resources = index(resource for state in states for resource in resources_for(state, self._name, facts))
-        return Desired(resources, released)
+        return Desired(resources, released, home(self._name, states))
 
     async def observed(self, desired: Resources) -> Resources:
         """Read what the host has, of what is desired or ours."""
@@ -64,3 +68,11 @@ class Planner:
         plan = self.diff(desired, await self.observed(desired))
         await self._host.check(plan)
         return plan
+
+
+def home(host: str, states: Sequence[RoleState]) -> str:
+    """Tell which cluster a host belongs to; being a director of it counts more. "" when that leaves none, or several."""
+    mine = [state for state in states if host in state.hosts]
+    directed = {state.cluster for state in mine if role_of(state) == "director"}
+    clusters = directed or {state.cluster for state in mine}
+    return clusters.pop() if len(clusters) == 1 else ""

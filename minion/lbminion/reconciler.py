@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from lbstates.desired import RoleState
+from lbstates.desired import RoleState, role_of
 from lbstates.plan import Plan, Resources, foreign, index
 from lbwire import events
 from lbwire.messages import FromMinion, Planned, Reconciled
@@ -108,6 +108,7 @@ class Reconciler:
         self._said_unhealed: tuple[object, ...] | None = None
         self._said_foreign: frozenset[str] = frozenset()
         self.desired: Resources = index(())
+        self._home = ""
         self.drift = 0
 
     def ask(self, job: Job) -> None:
@@ -136,6 +137,9 @@ class Reconciler:
     # --- deciding without changing ------------------------------------------------------------------------------
 
     async def _stage(self, job: Stage) -> None:
+        if self._holdings.holding(job.cluster).staged < job.generation:
+            self._staging.discard(job)
+            return  # another role's state of this generation is still to come, and asks again
         try:
             states = self._holdings.states(job.cluster, job.generation)
             plan = await self._planner.plan({job.cluster: states})
@@ -148,7 +152,9 @@ class Reconciler:
 
     async def _try(self, job: Trial) -> None:
         try:
-            plan = await self._planner.plan({job.cluster: [job.state]})
+            released = self._holdings.states(job.cluster, self._holdings.released(job.cluster))
+            others = [state for state in released if role_of(state) != role_of(job.state)]
+            plan = await self._planner.plan({job.cluster: [*others, job.state]})
         except CANNOT as error:
             self.answer(Planned(job.cluster, job.command, error=str(error)))
         else:
@@ -178,7 +184,7 @@ class Reconciler:
         try:
             wanted = await self._planner.desired()
             unapplied = self._unapplied(lambda cluster: wanted.released.get(cluster, 0))
-            desired = wanted.resources
+            desired, self._home = wanted.resources, wanted.home
             observed = await self._planner.observed(desired)
         except CANNOT as error:
             return Outcome(unapplied, errors=(str(error),))
@@ -253,6 +259,6 @@ class Reconciler:
         }
 
     def cluster(self) -> str:
-        """The cluster that a host-wide happening is filed under: the only one, or none."""
+        """The cluster that a host-wide happening is filed under: the one that this host belongs to."""
         clusters = self._holdings.clusters()
-        return clusters[0] if len(clusters) == 1 else ""
+        return clusters[0] if len(clusters) == 1 else self._home

@@ -116,7 +116,8 @@ class Minion:
         self._duties.occurred(occurrence)
 
     def _done(self, put: PutReport) -> None:
-        self._duties.done(put)
+        instances = () if put.action == "stopped" else self._control.states.states.keys()
+        self._duties.done(put, instances)
 
     # --- the link ---------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,7 @@ from typing import Final
 
 from .desired import DirectorState, VrrpInstance
 from .kinds.address import Address
-
-MARKER: Final = "# Written by lbmaster"
-"""How the first line of each of our files begins, so that a file of somebody else is known as such."""
+from .kinds.keepalived import MARKER
 
 _INDENT: Final = "    "
 

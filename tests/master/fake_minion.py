@@ -68,6 +68,7 @@ class FakeMinion:
         self.boot, self._sequences, self.last = 1, itertools.count(1), (0, 0)
         self.obeys, self.refuses, self.fails, self.answers = True, "", "", True
         self.healed: tuple[Step, ...] = ()
+        self.loses_releases = 0
         self.acks: list[tuple[int, int]] = []
         self.seen: list[Any] = []
         self.refusals: list[Refused] = []
@@ -171,6 +172,10 @@ class FakeMinion:
             self.seen.append(accepted.message)
             if self.obeys or not isinstance(accepted.message, State | Release):
                 self.memory = accepted.memory
+                if isinstance(accepted.message, Release) and self.loses_releases:
+                    # Its number is used up, as when the minion is killed before it could act.
+                    self.loses_releases -= 1
+                    continue
                 self._obey(accepted.envelope.cluster, accepted.envelope.generation, accepted.envelope.command, accepted)
 
     def _obey(self, cluster: str, generation: int, command: int, accepted: Any) -> None:  # noqa: C901, PLR0912

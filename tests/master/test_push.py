@@ -183,3 +183,23 @@ async def test_a_push_is_resumed_after_the_master_was_restarted(site: Site) -> N
     await eventually(lambda: all(minion.applied["web"] == 2 for minion in site.minions.values()))
     cursor = (await site.events("push.started"))[-1]["cursor"]
     assert (await site.event("push.finished", since=cursor))["data"]["outcome"] == "converged"
+
+
+async def test_a_host_that_changes_its_role_gets_its_new_part(site: Site) -> None:
+    """It does not follow the broadcasts of a role that it never had."""
+    await site.cluster()
+    moved = WEB.replace("  r2: 10.0.0.12\n", "").replace("  d2: 10.0.0.2\n", "  d2: 10.0.0.2\n  r2: 10.0.0.12\n")
+    result = await site.ask("push", text=moved)
+    assert result["outcome"] == "converged", result
+    held = {audience: state.generation for audience, state in site.minions["r2"].memory.states["web"].items()}
+    assert held == {"role:director": 2, "role:realserver": 2}
+
+
+async def test_a_release_whose_number_was_overtaken_is_sent_again(site: Site) -> None:
+    """A later command says nothing about whether this one has come."""
+    await site.cluster()
+    slow = site.minions["d2"]
+    slow.loses_releases = 1
+    result = await site.ask("push", text=WEB, timeout=20)
+    assert result["outcome"] == "converged", result
+    assert slow.loses_releases == 0

@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbmaster.intake import admit
 from lbminion import delivery as module
 from lbminion.delivery import Delivery
 from lbminion.spool import NOTHING, Position, Spool
@@ -17,7 +18,7 @@ from lbwire.messages import Events
 
 
 class Master:
-    """Journals what follows what it has, skips the rest, and acknowledges its last."""
+    """Takes what the real master would take into its journal, and acknowledges its last."""
 
     def __init__(self) -> None:
         self.journal: list[Position] = []
@@ -27,8 +28,7 @@ class Master:
         return self.journal[-1] if self.journal else NOTHING
 
     def receive(self, message: Events) -> Position:
-        if (message.after_boot, message.after_sequence) <= self.last:
-            self.journal += [p for e in message.events if (p := (e.boot, e.sequence)) > self.last]
+        self.journal += [(event.boot, event.sequence) for event in admit(message, self.last).events]
         return self.last
 
 
@@ -139,3 +139,27 @@ def test_all_events_arrive_once_and_in_order_whatever_is_lost(tmp_path_factory: 
         delivery.tick()
     assert master.journal == [(spool.boot, sequence) for sequence in range(1, total + 1)]
     assert spool.oldest() == NOTHING
+
+
+def test_a_master_that_lost_what_it_acknowledged_gets_the_rest(tmp_path: Path) -> None:
+    """After a power cut, or from an old backup: what the minion has forgotten is a gap, not the end of all delivery."""
+    spool = spool_with(tmp_path, 10)
+    master = Master()
+
+    def send(message: Events) -> bool:
+        master.receive(message)
+        return True
+
+    delivery = Delivery(spool, send)
+    delivery.connected()
+    delivery.acknowledged(NOTHING)
+    delivery.acknowledged(master.last)
+    master.journal = master.journal[:5]
+    add(spool, 2)
+    restarted = Spool(open_store(tmp_path), lambda: None)
+    add(restarted, 2)
+    delivery = Delivery(restarted, send)
+    delivery.connected()
+    delivery.acknowledged(master.last)
+    assert [sequence for boot, sequence in master.journal if boot == spool.boot] == [1, 2, 3, 4, 5, 11, 12]
+    assert [sequence for boot, sequence in master.journal if boot == restarted.boot] == [1, 2]

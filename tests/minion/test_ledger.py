@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from lbminion.ledger import Ledger
 from lbminion.store import open_store
 from lbstates.kinds.address import Address
+from lbstates.kinds.keepalived import MARKER, Keepalived
 from lbstates.kinds.sysctl import Sysctl
 from lbstates.plan import diff, index
 
@@ -50,3 +54,33 @@ def test_leaving_a_cluster_removes_the_vip_first_and_then_restores_the_sysctl(tm
         ("remove", VIP.identity, None),
         ("set", OLD.identity, OLD),
     ]
+
+
+def test_what_we_made_before_the_ledger_was_is_nothing_to_restore(tmp_path: Path) -> None:
+    """A minion whose database was made anew must not put its own keepalived.conf back when the host leaves."""
+    ours = Keepalived(f"{MARKER} for the cluster c: ...\n", running=True)
+    ledger = Ledger(open_store(tmp_path))
+    ledger.take(index([ours]), index([ours]))
+    assert [change.verb for change in diff(index([]), index([ours]), ledger.owned)] == ["remove"]
+
+
+def test_a_file_of_somebody_else_is_put_back(tmp_path: Path) -> None:
+    """It was there before us."""
+    theirs, ours = Keepalived("vrrp_instance x {}\n", running=True), Keepalived(f"{MARKER}\n", running=True)
+    ledger = Ledger(open_store(tmp_path))
+    ledger.take(index([ours]), index([theirs]))
+    (change,) = diff(index([]), index([ours]), ledger.owned)
+    assert (change.verb, change.after) == ("set", theirs)
+
+
+def test_what_the_disk_did_not_take_is_not_ours(tmp_path: Path) -> None:
+    """Else the next look would change it, and nobody would remember whose it is."""
+    connection = open_store(tmp_path)
+    ledger = Ledger(connection)
+    connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.Error):
+        ledger.take(index([VIP]), index([]))
+    assert not any(ledger.owned.values())
+    connection.execute("PRAGMA query_only = OFF")
+    ledger.take(index([VIP]), index([]))
+    assert Ledger(open_store(tmp_path)).owned["address"] == {VIP.identity: None}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lbminion.errors import ChangeError
 from lbminion.keepalived import config_file, marks
 from lbminion.keepalived.control import Control, PutReport
 from lbminion.keepalived.errors import KeepalivedError
-from lbminion.keepalived.leftovers import leftovers
+from lbminion.keepalived.leftovers import leftovers, remove_leftovers
 from lbminion.keepalived.observation import observe
 from lbminion.keepalived.paths import KeepalivedPaths
 from lbminion.keepalived.process import find
@@ -55,6 +55,9 @@ class KeepalivedReader:
             except (KeepalivedError, OSError) as error:
                 raise ChangeError("keepalived", change.identity, str(error)) from error
 
+    async def clean_up(self, changes: Iterable[Change]) -> None:
+        """Nothing: this one looks only."""
+
     async def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
         return [ChangeError("keepalived", change.identity, "is only looked at here") for change in changes]
 
@@ -79,25 +82,28 @@ class KeepalivedHost(KeepalivedReader):
         errors: list[ChangeError] = []
         for change in changes:
             try:
-                await self._clean_up(change)
                 if isinstance(change.after, Keepalived):
                     self._done(await self._control.put(change.after))
                 else:
                     self._done(await self._control.remove())
             except (KeepalivedError, OSError) as error:
                 errors.append(ChangeError("keepalived", change.identity, str(error)))
-            except ChangeError as error:
-                errors.append(error)
         return errors
 
-    async def _clean_up(self, change: Change) -> None:
-        """Take the VIPs of a keepalived that was killed off this host: its peer has them by now, or soon will."""
-        texts = [some.config for some in (change.before, change.after) if isinstance(some, Keepalived)]
+    async def clean_up(self, changes: Iterable[Change]) -> None:
+        """Take the VIPs of a keepalived that was killed off this host. Raises `ChangeError`."""
+        some = [of for change in changes for of in (change.before, change.after)]
+        texts = [keepalived.config for keepalived in some if isinstance(keepalived, Keepalived)]
+        if not texts:
+            return
         known = [vip for text in texts for of_instance in vips(text).values() for vip in of_instance]
         present = (await self._addresses.dump()).values()
-        for vip in leftovers(running=find(self.paths) is not None, vips=known, present=list(present)):
-            logger.warning("removing the VIP %s, which a dead keepalived left", vip.identity)
-            await self._addresses.delete(vip)
+        found = leftovers(running=find(self.paths) is not None, vips=known, present=list(present))
+        removed, failures = await remove_leftovers(found, self._addresses.delete)
+        for vip in removed:
+            logger.warning("removed the VIP %s, which a dead keepalived had left", vip.identity)
+        if failures:
+            raise failures[0]
 
     def close(self) -> None:
         self._control.close()

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from lbservice.files import sync_directory, write_atomically
+from lbstates.kinds.keepalived import MARKER
 
 from .errors import ConfigRefused
 from .paths import KeepalivedPaths
 
-MARKER: Final = "# Written by lbmaster"
 _BACKUP_SUFFIX: Final = ".before-lbmaster"
 _TEST_SECONDS: Final = 20.0
 # Messages after which keepalived runs exactly what the text says, or (the password) the same on every director.

@@ -8,6 +8,9 @@ from typing import Final
 
 from .kind import Resource
 
+MARKER: Final = "# Written by lbmaster"
+"""How the first line of each of our files begins, so that a file of somebody else is known as such."""
+
 _SECRET: Final = re.compile(r"(\bauth_(?:pass|hmac)\s+)\S.*")
 
 
@@ -24,6 +27,10 @@ class Keepalived(Resource, frozen=True, tag="keepalived"):
     @property
     def identity(self) -> str:
         return "keepalived"
+
+    @property
+    def ours(self) -> bool:
+        return self.config.startswith(MARKER)
 
     def describe(self) -> str:
         lines = self.config.count("\n")

@@ -15,6 +15,11 @@ class Resource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What the host knows it by: unique within its kind, and the same whatever its other fields say."""
         raise NotImplementedError
 
+    @property
+    def ours(self) -> bool:
+        """Whether the thing itself says that lbmaster made it: then it is not what was there before us."""
+        return False
+
     def describe(self) -> str:
         """Say the specification apart from the identity, in the words of a plan ("" if there is nothing to say)."""
         return ""
