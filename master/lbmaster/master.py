@@ -111,7 +111,10 @@ class Master:
                 logger.exception("a message of %s could not be dealt with", received.sender.name)
         for cluster, (reason, moves) in reactions.items():
             self._react(cluster, reason, tuple(moves), now)
-        self._settle_holders(now)
+        try:
+            self._settle_holders(now)
+        except sqlite3.Error:
+            logger.exception("who holds a VIP cannot be kept: is the disk full?")
         self._settle(now)
         self._acknowledge(journalled, now)
 

@@ -7,8 +7,9 @@ import asyncio
 import msgspec
 import pytest
 
-from lbwire.events import DriftFound, MinionStarted
-from lbwire.messages import Event, Events
+from lbmaster.master import BELIEVE_SAMPLES_SECONDS
+from lbwire.events import DriftFound, MinionStarted, VrrpTransition
+from lbwire.messages import Event, Events, Role
 
 from .conftest import Refusal, Site, ask, eventually
 from .fake_minion import STEP
@@ -277,3 +278,29 @@ async def test_stats_give_the_newest_sample_of_each_director(site: Site) -> None
     stats = (await site.ask("stats", cluster="web"))["clusters"]["web"]
     assert set(stats) == {"d1", "d2"}
     assert stats["d1"]["age"] < 1
+
+
+async def test_a_vip_that_moved_without_a_word_is_a_failover_when_the_samples_have_said_so(site: Site) -> None:
+    """Late or lost transitions must not leave the journal with a holder that is none."""
+    await site.cluster()
+    site.minions["d1"].enter("MASTER")
+    first = await site.event("failover")
+    site.minions["d1"].roles["www"] = Role("BACKUP", 100)
+    site.minions["d2"].roles["www"] = Role("MASTER", 90)
+    second = await site.event("failover", since=first["cursor"])
+    assert (second["data"]["source"], second["data"]["target"]) == ("d1", "d2")
+
+
+async def test_a_sample_that_comes_before_its_transition_makes_one_failover(site: Site) -> None:
+    """The transition explains it, so the samples need not be believed."""
+    await site.cluster()
+    site.minions["d1"].enter("MASTER")
+    cursor = (await site.event("failover"))["cursor"]
+    site.minions["d1"].roles["www"] = Role("BACKUP", 100)
+    site.minions["d2"].roles["www"] = Role("MASTER", 90)
+    site.minions["d2"].sample()
+    site.minions["d2"].report(VrrpTransition("www", "MASTER", "BACKUP", 90, ("10.0.0.100/24",)))
+    await site.event("failover", since=cursor)
+    await asyncio.sleep(BELIEVE_SAMPLES_SECONDS + 1)  # nothing to wait for: no second one may come
+    moved = await site.events("failover", since=cursor)
+    assert [(event["data"]["source"], event["data"]["target"]) for event in moved] == [("d1", "d2")]

@@ -212,3 +212,22 @@ async def test_a_foreign_address_is_left_alone(scene: Scene) -> None:
         scene.reconciler.ask(Look("push", "c"))
         await scene.until("state.applied", 2)
     assert scene.host.has["address"] == {theirs.identity: theirs}
+
+
+async def test_a_full_disk_changes_nothing_that_could_not_be_remembered(scene: Scene) -> None:
+    """The service goes on, says why, and does it when there is room."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    connection = scene.ledger._connection
+    with scene.running():
+        connection.execute("PRAGMA query_only = ON")
+        scene.reconciler.ask(Look("timer", "c", 1))
+        async with asyncio.timeout(5):
+            while not scene.answers:
+                await asyncio.sleep(0.001)
+        assert not scene.host.has["address"]
+        assert "the disk full?" in scene.said[0][1].errors[0]
+        connection.execute("PRAGMA query_only = OFF")
+        scene.reconciler.ask(Look("timer"))
+        await scene.until("state.applied")
+    assert list(scene.host.has["address"]) == ["lo 172.28.128.200/32"]
