@@ -18,7 +18,7 @@ from .kinds.address import Address
 from .kinds.destination import Destination
 from .kinds.keepalived import Keepalived
 from .kinds.kind import Resource
-from .kinds.service import Service
+from .kinds.service import Service, service_identity
 from .kinds.sysctl import Sysctl
 
 # expire_nodest_conn: a destination that was removed must not leave its clients hanging until their connections time out.
@@ -70,7 +70,7 @@ def _real_server(state: RealServerState, host: str, address: str, facts: HostFac
 def _director(state: DirectorState, host: str, address: str, facts: HostFacts) -> tuple[Resource, ...]:
     services = [Service(s.protocol, s.vip, s.port, s.scheduler) for s in state.services]
     destinations = [
-        Destination(s.protocol, s.vip, s.port, d.address, s.port, s.forwarding, d.weight)
+        Destination(service_identity(s.protocol, s.vip, s.port), d.address, s.port, s.forwarding, d.weight)
         for s in state.services
         for d in s.destinations
     ]

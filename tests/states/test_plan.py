@@ -133,7 +133,7 @@ def test_a_director_forwards_before_it_attracts_traffic() -> None:
     full = index(
         [
             Keepalived("x\n", running=True),
-            Destination("tcp", "10.0.0.1", 80, "10.0.0.2", 80, "direct", 1),
+            Destination("tcp 10.0.0.1:80", "10.0.0.2", 80, "direct", 1),
             Service("tcp", "10.0.0.1", 80, "rr"),
         ]
     )
@@ -160,7 +160,7 @@ def test_the_label_of_an_address_is_one_that_the_kernel_takes() -> None:
 
 
 def test_a_change_reads_as_one_line() -> None:
-    destination = Destination("tcp", "10.0.0.1", 80, "10.0.0.2", 80, "direct", 1)
+    destination = Destination("tcp 10.0.0.1:80", "10.0.0.2", 80, "direct", 1)
     assert [
         Change("address", "add", "lo 10.0.0.1/32", after=Address("lo", "10.0.0.1/32")).describe(),
         Change("sysctl", "set", "a/x", before=Sysctl("a/x", "0"), after=Sysctl("a/x", "1")).describe(),

@@ -15,13 +15,14 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from struct import Struct
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import msgspec
 
 from lbminion.errors import BadKernelMessage
-from lbstates.kinds.destination import Destination, Forwarding
+from lbstates.kinds.destination import Destination, Forwarding, Tunnel
 from lbstates.kinds.service import Protocol, Service, endpoint, service_identity
 
 from .ipvs_statistics import DestinationStatistics, ServiceStatistics, traffic
@@ -99,7 +100,7 @@ def destinations_request(key: ServiceKey) -> bytes:
 
 def service_request(verb: Verb, service: Service) -> bytes:
     """Write the change of a service. Raises `ValueError` for what the kernel's message cannot hold."""
-    body = _key(service.protocol, service.address, service.port)
+    body = _key(cast("Protocol", service.protocol), service.address, service.port)
     if verb != "remove":
         body += _specification(service)
     return _GENERIC_HEADER.pack(_SERVICE_COMMANDS[verb], 1, 0) + attribute(_CMD_SERVICE, body)
@@ -122,7 +123,7 @@ def destination_request(verb: Verb, destination: Destination) -> bytes:
             + attribute(_DEST_U_THRESH, _U32.pack(0))
             + attribute(_DEST_L_THRESH, _U32.pack(0))
         )
-    key = _key(destination.protocol, destination.vip, destination.vport)
+    key = _service_key(destination.service)
     header = _GENERIC_HEADER.pack(_DESTINATION_COMMANDS[verb], 1, 0)
     return header + attribute(_CMD_SERVICE, key) + attribute(_CMD_DEST, body)
 
@@ -169,7 +170,8 @@ def decode_destination(payload: bytes, key: ServiceKey) -> tuple[Destination | F
         reason = oddity or f"forwarding method {_OTHER_FORWARDING.get(method, method)}"
         return Foreign("destination", f"{key.identity} -> {endpoint(address, port)}", reason), statistics
     weight = _unpack(_U32, found, _DEST_WEIGHT)
-    return Destination(key.protocol, key.address, key.port, address, port, forwarding, weight), statistics
+    tunnel = Tunnel() if forwarding == "tunnel" else None
+    return Destination(key.identity, address, port, forwarding, weight, tunnel=tunnel), statistics
 
 
 def _service_oddity(found: Mapping[int, bytes]) -> str:
@@ -220,6 +222,16 @@ def _key(protocol: Protocol, address: str, port: int) -> bytes:
         + attribute(_SVC_ADDR, packed)
         + attribute(_SVC_PORT, _number(_BE16, port, "port"))
     )
+
+
+@lru_cache(maxsize=4096)
+def _service_key(identity: str) -> bytes:
+    """Write the key of the service of this identity ("tcp 10.0.0.1:80")."""
+    protocol, _, rest = identity.partition(" ")
+    address, _, port = rest.rpartition(":")
+    if not port.isdecimal():
+        raise ValueError(f"{identity!r} names no virtual service")
+    return _key(cast("Protocol", protocol), address.strip("[]"), int(port))
 
 
 def _address(text: str) -> tuple[socket.AddressFamily, bytes]:

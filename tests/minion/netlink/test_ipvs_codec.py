@@ -24,7 +24,7 @@ from .kernel_bytes import destination_fields, entry, service_fields, stats, stat
 
 KEY = ServiceKey("tcp", "172.28.128.200", 80)
 WEB = Service("tcp", "172.28.128.200", 80, "rr")
-FIRST = Destination("tcp", "172.28.128.200", 80, "172.28.128.10", 80, "direct", 3)
+FIRST = Destination("tcp 172.28.128.200:80", "172.28.128.10", 80, "direct", 3)
 
 addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 ports = st.integers(0, 65535)
@@ -37,12 +37,10 @@ services = st.builds(
 )
 destinations = st.builds(
     Destination,
-    protocol=st.sampled_from(["tcp", "udp"]),
-    vip=addresses,
-    vport=ports,
+    service=st.just(KEY.identity),
     address=addresses,
     port=ports,
-    forwarding=st.sampled_from(["direct", "tunnel", "masquerade"]),
+    forwarding=st.sampled_from(["direct", "masquerade"]),
     weight=st.integers(0, 2**31 - 1),
 )
 
@@ -67,13 +65,10 @@ def test_a_requested_service_reads_back(service: Service) -> None:
 
 @given(destinations)
 def test_a_requested_destination_reads_back(destination: Destination) -> None:
-    destination = msgspec.structs.replace(
-        destination, vip=canonical(destination.vip), address=canonical(destination.address)
-    )
+    destination = msgspec.structs.replace(destination, address=canonical(destination.address))
     body = attributes(codec.destination_request("set", destination), 4)[2]
     fields = attributes(body) | {7: bytes(4), 8: bytes(4), 10: stats()}
-    key = ServiceKey(destination.protocol, destination.vip, destination.vport)
-    assert codec.decode_destination(entry(2, fields), key)[0] == destination
+    assert codec.decode_destination(entry(2, fields), KEY)[0] == destination
 
 
 def test_ports_are_in_network_byte_order() -> None:

@@ -16,13 +16,13 @@ from tests.uml.inside.conftest import run, saved
 from lbminion.errors import NoIpvs, NotPermitted
 from lbminion.netlink.ipvs import Ipvs
 from lbminion.netlink.transport import WINDOW
-from lbstates.kinds.destination import Destination
+from lbstates.kinds.destination import Destination, Tunnel
 from lbstates.kinds.service import Service
 from lbstates.plan import Change, Verb
 
 WEB = Service("tcp", "172.28.128.200", 80, "rr")
-FIRST = Destination("tcp", "172.28.128.200", 80, "172.28.128.10", 80, "direct", 1)
-SECOND = Destination("tcp", "172.28.128.200", 80, "172.28.128.20", 80, "direct", 3)
+FIRST = Destination("tcp 172.28.128.200:80", "172.28.128.10", 80, "direct", 1)
+SECOND = Destination("tcp 172.28.128.200:80", "172.28.128.20", 80, "direct", 3)
 
 
 def change(verb: Verb, thing: Service | Destination) -> Change:
@@ -96,12 +96,12 @@ def test_what_was_written_is_read_back_equal(ipvs: Ipvs) -> None:
         WEB,
         FIRST,
         Service("udp", "172.28.128.200", 53, "wrr"),
-        Destination("udp", "172.28.128.200", 53, "172.28.128.10", 5353, "masquerade", 100),
-        Destination("udp", "172.28.128.200", 53, "172.28.129.10", 53, "tunnel", 65535),
+        Destination("udp 172.28.128.200:53", "172.28.128.10", 5353, "masquerade", 100),
+        Destination("udp 172.28.128.200:53", "172.28.129.10", 53, "tunnel", 65535, tunnel=Tunnel()),
         Service("tcp", "2001:db8::200", 443, "sh"),
-        Destination("tcp", "2001:db8::200", 443, "2001:db8::10", 443, "direct", 5),
+        Destination("tcp [2001:db8::200]:443", "2001:db8::10", 443, "direct", 5),
         Service("udp", "2001:db8::200", 65535, "wlc"),
-        Destination("udp", "2001:db8::200", 65535, "2001:db8::10", 1, "masquerade", 0),
+        Destination("udp [2001:db8::200]:65535", "2001:db8::10", 1, "masquerade", 0),
     ]
     add(ipvs, *things)
     table = ipvs.read()
@@ -117,7 +117,7 @@ def test_what_ipvsadm_wrote_is_read_right(ipvs: Ipvs) -> None:
     table = ipvs.read()
     six = Service("tcp", "2001:db8::200", 443, "wrr")
     assert table.services == {WEB.identity: WEB, six.identity: six}
-    behind = Destination("tcp", "2001:db8::200", 443, "2001:db8::10", 8443, "masquerade", 7)
+    behind = Destination("tcp [2001:db8::200]:443", "2001:db8::10", 8443, "masquerade", 7)
     assert table.destinations == {FIRST.identity: FIRST, behind.identity: behind}
 
 
@@ -205,7 +205,7 @@ def test_a_refusal_is_matched_to_its_object_in_every_window(ipvs: Ipvs) -> None:
     """Three windows: the refused ones are the first, some in between, and the last of a window and of all."""
     add(ipvs, WEB)
     good = [
-        Destination("tcp", "172.28.128.200", 80, f"10.1.{number // 250}.{number % 250 + 1}", 80, "direct", 1)
+        Destination("tcp 172.28.128.200:80", f"10.1.{number // 250}.{number % 250 + 1}", 80, "direct", 1)
         for number in range(2 * WINDOW + 40)
     ]
     orphans = {0, 5, WINDOW - 1, WINDOW, 2 * WINDOW + 1, len(good) - 1}
@@ -270,7 +270,7 @@ def test_statistics_are_those_that_ipvsadm_shows(ipvs: Ipvs) -> None:
     for address in ("10.9.0.100/32", "10.9.0.2/32"):
         run("ip", "address", "replace", address, "dev", "lo")
     web = Service("tcp", "10.9.0.100", 80, "rr")
-    behind = Destination("tcp", "10.9.0.100", 80, "10.9.0.2", 8080, "masquerade", 1)
+    behind = Destination("tcp 10.9.0.100:80", "10.9.0.2", 8080, "masquerade", 1)
     add(ipvs, web, behind)
     assert set(msgspec.structs.astuple(ipvs.snapshot().statistics.destinations[behind.identity])) == {0}
     with socket.create_server(("10.9.0.2", 8080)) as server:
