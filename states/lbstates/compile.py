@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from . import placement
@@ -51,12 +52,17 @@ def _directors(cluster: Cluster) -> DirectorState:
 
 
 def _instances(cluster: Cluster) -> tuple[VrrpInstance, ...]:
-    vrids = placement.virtual_router_ids([_bare(vip) for vip in cluster.vips.values()])
-    directors = list(cluster.directors)
+    vrids = placement.virtual_router_ids([(name, _bare(vip), None) for name, vip in cluster.vips.items()], (), {})
+    units = [placement.Unit(name, 1, None) for name in cluster.vips]
+    rankings = placement.place(units, dict.fromkeys(cluster.directors, 1), {})
     return tuple(
-        VrrpInstance(name, vrid, (vip,), placement.priorities(directors, turn))
-        for turn, ((name, vip), vrid) in enumerate(zip(cluster.vips.items(), vrids, strict=True))
+        VrrpInstance(name, vrids[name], (vip,), _in_file_order(placement.priorities(rankings[name]), cluster.directors))
+        for name, vip in cluster.vips.items()
     )
+
+
+def _in_file_order(priorities: Mapping[str, int], directors: Iterable[str]) -> dict[str, int]:
+    return {director: priorities[director] for director in directors}
 
 
 def _virtual_service(cluster: Cluster, service: ServiceEntry) -> VirtualService:
