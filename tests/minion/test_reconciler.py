@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lbminion.errors import ChangeError, NoIpvs
 from lbminion.holdings import Holdings
+from lbminion.jobs import Look, Stage
 from lbminion.ledger import Ledger
 from lbminion.planner import Planner
-from lbminion.reconciler import Look, Reconciler, Stage
+from lbminion.reconciler import Reconciler
 from lbminion.store import open_store
 from lbstates.desired import RealServerState, encode_state
 from lbstates.kinds.address import Address
@@ -55,6 +56,11 @@ class StandIn:
         return {kind: dict(of_kind) for kind, of_kind in self.has.items()}
 
     async def check(self, _plan: Plan) -> None: ...
+
+    async def clean_up(self, _changes: object) -> None: ...
+
+    def changed(self, _wanted: object, observed: Resources) -> str:
+        return next((kind for kind, there in self.has.items() if there != observed[kind]), "")
 
     async def apply(self, plan: Plan) -> list[ChangeError]:
         if self.refuses:
