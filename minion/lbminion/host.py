@@ -10,9 +10,13 @@ from lbstates.resources import HostFacts
 
 from .errors import ChangeError, NoIpvs
 from .handlers.addresses import HostAddresses
+from .handlers.gue_ports import HostGuePorts
 from .handlers.handler import Handler, Observed, Wanted, Watchful
 from .handlers.ipvs import IpvsTable
 from .handlers.keepalived import KeepalivedReader
+from .handlers.links import TunnelLinks
+from .handlers.modules import Modules
+from .handlers.packet_rules import PacketRules
 from .handlers.sysctls import Sysctls
 from .keepalived.version import version
 from .netlink.addresses import Addresses
@@ -25,7 +29,16 @@ class Host:
         self._addresses, self._keepalived = HostAddresses(addresses), keepalived
         self.ipvs = IpvsTable()
         # IPVS first: its module brings the sysctls below net/ipv4/vs.
-        self._handlers: tuple[Handler, ...] = (self.ipvs, Sysctls(), self._addresses, keepalived)
+        self._handlers: tuple[Handler, ...] = (
+            self.ipvs,
+            Modules(),
+            Sysctls(),
+            TunnelLinks(),
+            HostGuePorts(),
+            self._addresses,
+            PacketRules(),
+            keepalived,
+        )
         self._watchful = [handler for handler in self._handlers if isinstance(handler, Watchful)]
         self._handler_of = {kind: handler for handler in self._handlers for kind in handler.kinds}
 
