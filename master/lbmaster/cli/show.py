@@ -12,6 +12,9 @@ from . import exits, screen
 from .context import Failure, json_option, read_file
 from .verb import Verb
 
+INTERFACE = "eth0"
+"""What a host's interface is called unless the file or the user says otherwise."""
+
 if TYPE_CHECKING:
     from lbstates.clusterfile.model import Cluster
     from lbstates.desired import DirectorState
@@ -19,23 +22,53 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb, epilog=exits.HELP)
 @click.argument("words", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="[placement] FILE")
+@click.option("--host", metavar="NAME", help="Show what would be on this host.")
+@click.option(
+    "--interface",
+    metavar="NAME",
+    default=INTERFACE,
+    show_default=True,
+    help="The host's interface, where the file names none: only the host itself knows it.",
+)
 @json_option
-def show(words: tuple[str, ...], as_json: bool) -> int:
+def show(words: tuple[str, ...], host: str | None, interface: str, as_json: bool) -> int:
     """Show what a cluster file means; needs no master, and changes nothing.
 
-    With `placement`: which director is the home of which VIP, who takes what when whom dies, and how even that is.
-    FILE may be - for standard input.
+    With --host: what would be on that host, keepalived.conf, the table as `ipvsadm -Sn` would print it (and, other than
+    there, with thresholds), addresses, sysctls, modules, marks. With `placement`: which director is the home of which
+    VIP, who takes what when whom dies, and how even that is. FILE may be - for standard input.
 
     \b
     Examples:
+      lbmaster show cluster.yaml --host netology3
+      lbmaster show cluster.yaml --host netology3 --json | jq -r .keepalived_conf
       lbmaster show placement cluster.yaml
       lbmaster show placement --json cluster.yaml | jq '.instances.web.order'
     """
     match words:
-        case ("placement", file):
+        case ("placement", file) if host is None:
             return _placement(file, as_json=as_json)
+        case (file,) if host is not None:
+            return _host(file, host, interface, as_json=as_json)
         case _:
-            raise click.UsageError("say what to show: lbmaster show placement FILE")
+            raise click.UsageError("say what to show: lbmaster show FILE --host NAME, or lbmaster show placement FILE")
+
+
+def _host(file: str, host: str, interface: str, *, as_json: bool) -> int:
+    cluster = _cluster(file)
+    from lbmaster.offline import Unshown, host_view  # noqa: PLC0415 - loaded when needed: --help stays quick
+
+    from .render_host import host_document, host_page  # noqa: PLC0415
+
+    try:
+        view = host_view(cluster, host, interface)
+    except Unshown as error:
+        raise Failure(f"{file}: {error}", exits.USAGE, "bad_file") from error
+    if as_json:
+        screen.show_json(host_document(view))
+    else:
+        screen.show(host_page(view))
+    return exits.OK
 
 
 def _placement(file: str, *, as_json: bool) -> int:
