@@ -44,15 +44,16 @@ class Reconciler:
         ledger: Ledger,
         report: Callable[[events.Data, str], object],
         answer: Callable[[FromMinion], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._planner, self._host, self._holdings, self._ledger = planner, host, holdings, ledger
-        self._report, self.answer = report, answer
+        self._report, self.answer, self._clock = report, answer, clock
         self._telling = Telling(report, self.cluster)
         self._contests: Contests[Key] = Contests()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._staging: set[Stage] = set()
         self._seen: tuple[Desired, Resources] | None = None
-        self._busy = False
+        self._working = False
         self._home = ""
         self.desired: Resources = index(())
         self.outcome = Outcome()
@@ -71,7 +72,7 @@ class Reconciler:
             jobs = [await self._jobs.get()]
             while not self._jobs.empty():
                 jobs.append(self._jobs.get_nowait())
-            self._busy = True
+            self._working = True
             for job in jobs:
                 if isinstance(job, Stage):
                     await self._stage(job)
@@ -80,7 +81,12 @@ class Reconciler:
             looks = [job for job in jobs if isinstance(job, Look)]
             if looks:
                 await self._look(looks)
-            self._busy = not self._jobs.empty()
+            self._working = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way, or waits."""
+        return self._working or not self._jobs.empty()
 
     # --- deciding without changing ------------------------------------------------------------------------------
 
@@ -113,14 +119,14 @@ class Reconciler:
     async def _look(self, looks: Sequence[Look]) -> None:
         push = any(look.push for look in looks)
         trigger = "push" if push else looks[0].trigger
-        started = time.monotonic()
+        started = self._clock()
         try:
             outcome = await self.reconcile(trigger)
         except sqlite3.Error as error:
             # Nothing is changed that could not be remembered as ours.
             outcome = Outcome(errors=(f"the minion's database: {error}; is the disk full?",))
         self.outcome = outcome
-        for cluster, generation in self._telling.concluded(trigger, outcome, time.monotonic() - started):
+        for cluster, generation in self._telling.concluded(trigger, outcome, self._clock() - started):
             self._holdings.applied(cluster, generation)
         for look in looks:
             if look.command:
@@ -147,7 +153,7 @@ class Reconciler:
         self._telling.found(trigger, outcome)
         outcome = await self._change(desired, observed, outcome)
         if not unapplied:
-            self._contests.repaired(map(key_of, outcome.healed), time.monotonic())
+            self._contests.repaired(map(key_of, outcome.healed), self._clock())
         return outcome
 
     def _decide(
@@ -155,7 +161,7 @@ class Reconciler:
     ) -> tuple[Plan, tuple[Left, ...]]:
         """Part what differs into what is done now, and what is left as it is."""
         plan, left = self._permitted(desired, observed, pushed)
-        contested, worse = self._contests.judge([key_of(change) for change in plan], time.monotonic())
+        contested, worse = self._contests.judge([key_of(change) for change in plan], self._clock())
         self._telling.contested(worse)
         plan, later = waiting(plan, contested)
         return plan, (*left, *later)
@@ -191,8 +197,8 @@ class Reconciler:
 
     def tick(self) -> None:
         """A second has passed: look again if the host has changed by itself, or if the pause of a contest is over."""
-        self._telling.settled(self._contests.settle(time.monotonic()))
-        if self._busy or self._seen is None:
+        self._telling.settled(self._contests.settle(self._clock()))
+        if self.busy or self._seen is None:
             return
         desired, observed = self._seen
         try:
@@ -202,7 +208,7 @@ class Reconciler:
             return
         if changed:
             self.ask(Look(f"{changed} changed"))
-        elif self._contests.due(time.monotonic()):
+        elif self._contests.due(self._clock()):
             self.ask(Look("the pause is over"))
 
     def _unapplied(self, released: Callable[[str], int]) -> dict[str, int]:
