@@ -18,8 +18,10 @@ from lbwire.messages import Hello, Holding, Sample
 
 from .config import Config, make_directories
 from .delivery import Delivery
+from .doctor.examine import examine
 from .duties import Duties
 from .errors import HostError
+from .examinations import Examinations
 from .handlers.keepalived import KeepalivedHost
 from .holdings import Holdings
 from .host import Host
@@ -76,9 +78,10 @@ class Minion:
         ledger = Ledger(connection)
         planner = Planner(config.name, self._host, self._holdings, ledger)
         self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
+        self._examinations = Examinations(lambda: examine(config), self._link.send)
         self._duties = Duties(
             Inbox(config.name, keys), self._holdings, self._reconciler, self._delivery, self._paths,
-            self._spool.add, self._hello,
+            self._spool.add, self._hello, self._examinations.begin,
         )  # fmt: skip
         self._status_error = ""
 
@@ -113,6 +116,7 @@ class Minion:
                 for task in running:
                     task.cancel()
         finally:
+            await self._examinations.end()
             self._spool.flush()
             remove_status(self._config.runtime)
             links.close()
