@@ -15,6 +15,7 @@ broken_off: list[str] = []
 
 
 @pytest.mark.parametrize("step", STORY, ids=lambda step: step.__name__)
+@pytest.mark.pitfall("S1")
 def test_story(lab: Lab, step: Callable[[Hosts], Outcome]) -> None:
     """Each step checks what came of it, and builds on the ones before."""
     if broken_off:

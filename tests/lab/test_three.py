@@ -14,6 +14,7 @@ broken_off: list[str] = []
 
 
 @pytest.mark.parametrize("step", STORY, ids=lambda step: step.__name__)
+@pytest.mark.pitfall("S8")
 def test_three_directors(lab: Lab, step: Step) -> None:
     """Each step checks what came of it, and builds on the ones before; a master and hosts that are there are used."""
     if broken_off:

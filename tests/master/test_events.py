@@ -27,6 +27,7 @@ async def test_events_are_journalled_in_order_and_acknowledged(site: Site) -> No
     assert identities(await site.events("minion.started")) == [(1, i) for i in range(1, 51)]
 
 
+@pytest.mark.pitfall("V13")
 async def test_an_event_sent_again_is_in_the_journal_once(site: Site) -> None:
     """A minion that was not told in time sends again; the master skips what it has."""
     minion = await site.minion("a")
@@ -157,6 +158,7 @@ async def test_a_host_outside_the_cluster_changes_nothing_in_it(site: Site) -> N
     assert not await site.events("failover")
 
 
+@pytest.mark.pitfall("V1")
 async def test_two_masters_for_longer_than_the_grace_are_a_split_brain(site: Site) -> None:
     """Its beginning and its end are reported."""
     await site.cluster()
@@ -169,6 +171,7 @@ async def test_two_masters_for_longer_than_the_grace_are_a_split_brain(site: Sit
     assert (await site.event("vrrp.split_brain_ended"))["data"]["masters"] == ["d2"]
 
 
+@pytest.mark.pitfall("V14")
 async def test_a_minion_whose_lease_ran_out_is_lost_and_its_roles_are_unknown(site: Site) -> None:
     """A dead daemon is never MASTER; when it is back it is online again."""
     await site.cluster()

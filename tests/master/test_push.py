@@ -25,6 +25,7 @@ async def test_a_push_stages_everywhere_then_releases_wave_by_wave(site: Site) -
     assert not [refusal for minion in site.minions.values() for refusal in minion.refusals]
 
 
+@pytest.mark.pitfall("H7")
 async def test_a_second_push_is_broadcast_and_the_active_director_comes_last(site: Site) -> None:
     """Who holds the VIP is released after the standby; nobody's number is repeated."""
     await site.cluster()

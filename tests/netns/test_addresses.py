@@ -50,6 +50,7 @@ def test_an_added_vip_is_seen_by_other_tools_with_its_label(netns: Namespace) ->
     assert [(entry["prefixlen"], entry["label"], entry["scope"]) for entry in found] == [(32, "lo:vip", "global")]
 
 
+@pytest.mark.pitfall("R10")
 def test_an_ipv6_vip_is_usable_at_once_without_duplicate_address_detection(netns: Namespace) -> None:
     in_namespace(netns, lambda addresses: addresses.add(VIP6))
     (entry,) = [entry for entry in shown(netns) if entry["local"] == "2001:db8::200"]

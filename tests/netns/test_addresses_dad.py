@@ -62,6 +62,7 @@ def until_failed(namespace: Namespace) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.pitfall("R10")
 def test_an_address_that_failed_detection_is_drift_and_is_healed(contested: Namespace) -> None:
     """R10: somebody added it without `nodad`, while another host held it."""
     contested.ip("address", "add", VIP.address, "dev", "v0")

@@ -96,6 +96,7 @@ async def test_it_is_started_once_and_then_left_alone(minion: Minion) -> None:
     assert minion.told == [Transition("web", "BACKUP", 200, None), Transition("web", "MASTER", 200, "BACKUP")]
 
 
+@pytest.mark.pitfall("V15")
 async def test_a_new_text_is_reloaded_without_a_transition(minion: Minion) -> None:
     """The same process, still MASTER, the VIP never gone; the dump shows the new priority."""
     await minion.master()
@@ -110,6 +111,7 @@ async def test_a_new_text_is_reloaded_without_a_transition(minion: Minion) -> No
     assert minion.node.has_vip()
 
 
+@pytest.mark.pitfall("V17")
 async def test_a_broken_text_changes_nothing(minion: Minion) -> None:
     """keepalived goes on with the old one, and the file is the old one."""
     await minion.master()
@@ -176,6 +178,7 @@ async def test_an_operators_start_ends_the_hold(minion: Minion) -> None:
     await minion.ended(End.DIED)
 
 
+@pytest.mark.pitfall("V14")
 async def test_a_killed_keepalived_is_healed_and_its_vip_cleaned(minion: Minion) -> None:
     """kill -9 of all of it says nothing and leaves the VIP; nobody is MASTER any more, and it starts again."""
     await minion.master()
@@ -244,6 +247,7 @@ async def test_a_killed_child_is_keepaliveds_own_business(minion: Minion) -> Non
     assert minion.control.observe() == minion.desired()
 
 
+@pytest.mark.pitfall("V13")
 async def test_a_vip_deleted_by_hand_is_a_flap_that_the_peer_never_sees(
     minion: Minion, nodes: tuple[Node, Node]
 ) -> None:

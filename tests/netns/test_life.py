@@ -112,6 +112,7 @@ def test_a_director_whose_minion_was_killed_gives_up_its_vip_and_takes_it_again(
         wait(lambda: not two.node.has_vip(), "the second has it no more")
 
 
+@pytest.mark.pitfall("V18")
 def test_without_any_minion_the_vip_stays_where_it_is(tmp_path: Path) -> None:
     """The data plane outlives the control plane: all priorities fall alike."""
     with directors(tmp_path, interval=1, fall=2) as (one, two):

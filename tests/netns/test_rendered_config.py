@@ -101,6 +101,9 @@ def _config_test(namespace: str, file: Path, log: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.pitfall("S3")
+@pytest.mark.pitfall("S4")
+@pytest.mark.pitfall("V11")
 def test_keepalived_finds_nothing_wrong_with_a_rendered_file(
     options: str, directors: Callable[[list[str]], list[str]], tmp_path: Path
 ) -> None:

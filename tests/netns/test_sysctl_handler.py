@@ -43,6 +43,7 @@ def test_what_somebody_sets_is_noticed(netns: Namespace) -> None:
     assert netns.run(handler.changed, WANTED, observed)
 
 
+@pytest.mark.pitfall("I8")
 def test_a_setting_whose_module_is_not_there_reads_as_missing_and_writing_it_says_why(netns: Namespace) -> None:
     missing = Sysctl("net/ipv4/vs/no_such_setting", "1")
     handler = Sysctls()

@@ -193,6 +193,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.pitfall("S2")
+@pytest.mark.pitfall("R7")
+@pytest.mark.pitfall("I14")
 def test_a_mistake_is_found_where_it_is(mistake: str, netology_text: str) -> None:
     """One finding, with line, field, what is wrong and what would be right."""
     old, new, line, field, wrong, right = MISTAKES[mistake]
@@ -219,6 +222,7 @@ WARNINGS = {
 
 
 @pytest.mark.parametrize("doubt", WARNINGS)
+@pytest.mark.pitfall("V8")
 def test_a_doubt_is_a_warning_and_the_file_is_used(doubt: str, netology_text: str) -> None:
     old, new, line, field, wrong = WARNINGS[doubt]
     text = netology_text.replace(old, new, 1)

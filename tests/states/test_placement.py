@@ -110,6 +110,7 @@ def test_the_first_vips_of_a_file_are_at_home_on_the_first_directors() -> None:
     }
 
 
+@pytest.mark.pitfall("S8")
 def test_the_vips_of_a_dead_director_go_to_different_ones() -> None:
     """S8: six VIPs of three directors: of the two of a dead one, each survivor takes one."""
     rankings = place(singles(6), directors(3), {})

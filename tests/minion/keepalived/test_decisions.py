@@ -23,6 +23,7 @@ def _line(word: str, name: str = "web", subject: str = "INSTANCE") -> FifoLine:
     return FifoLine("GROUP" if subject == "GROUP" else "INSTANCE", name, word, 200)
 
 
+@pytest.mark.pitfall("V13")
 def test_a_flap_is_told_as_it_was() -> None:
     """BACKUP, then MASTER again: two transitions, each with what was before."""
     states, told = InstanceStates(), []

@@ -43,6 +43,7 @@ def test_a_vip_that_is_deleted_is_back_within_a_second(server: Host) -> None:
 
 
 @pytest.mark.parametrize("key", ARP)
+@pytest.mark.pitfall("R2")
 def test_a_sysctl_that_is_changed_is_set_again_within_two_seconds(place: Place, server: Host, key: str) -> None:
     """The kernel tells nobody: the minion reads the few that matter every second."""
     since = place.cursor()
@@ -51,6 +52,7 @@ def test_a_sysctl_that_is_changed_is_set_again_within_two_seconds(place: Place, 
     assert server.event("drift.healed", since)["data"]["trigger"] == "sysctl changed"
 
 
+@pytest.mark.pitfall("S6")
 def test_a_keepalived_conf_that_is_edited_is_put_back_within_two_seconds(place: Place, server: Host) -> None:
     """And keepalived runs with it; the journal has the difference."""
     director = place.hosts["d1"]
@@ -85,6 +87,7 @@ def test_a_keepalived_that_is_killed_runs_again(place: Place, server: Host) -> N
     director.event("drift.healed", since)
 
 
+@pytest.mark.pitfall("I2")
 def test_somebody_who_keeps_deleting_the_vip_is_named_and_does_not_keep_the_minion_busy(
     place: Place, server: Host
 ) -> None:

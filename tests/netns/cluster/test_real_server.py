@@ -7,6 +7,8 @@ import signal
 import threading
 from typing import Any
 
+import pytest
+
 from .place import CLUSTER, VIP, Host, Place, until
 
 ARP = {"all/arp_ignore": "1", "all/arp_announce": "2", "eth0/arp_ignore": "1", "eth0/arp_announce": "2"}
@@ -23,6 +25,7 @@ def freeze_sysctls(host: Host) -> None:
     host.mount("-o", "remount,ro,bind", "/proc/sys")
 
 
+@pytest.mark.pitfall("R3")
 def test_a_push_sets_the_sysctls_and_then_adds_the_vip(place: Place, joined: Host) -> None:
     """Afterwards the host is as declared, by the kernel's own account."""
     joined.start()
@@ -34,6 +37,7 @@ def test_a_push_sets_the_sysctls_and_then_adds_the_vip(place: Place, joined: Hos
     assert joined.arp() == ARP
 
 
+@pytest.mark.pitfall("R3")
 def test_without_the_sysctls_the_vip_is_never_added(place: Place, joined: Host) -> None:
     """A host that would answer ARP for the VIP must not have it: the failure names the setting, and stops there."""
     joined.start()
@@ -67,6 +71,7 @@ def test_a_host_that_is_taken_out_gets_back_what_it_was(place: Place, joined: Ho
     assert other.on_lo() == {f"{VIP}/32"}
 
 
+@pytest.mark.pitfall("R3")
 def test_the_vip_is_deleted_before_the_sysctls_are_restored(place: Place, server: Host, other: Host) -> None:
     """Also when restoring fails: then it is said, and the VIP is gone all the same."""
     other.start()
@@ -78,6 +83,7 @@ def test_the_vip_is_deleted_before_the_sysctls_are_restored(place: Place, server
     assert server.arp() == ARP
 
 
+@pytest.mark.pitfall("S1")
 def test_a_vip_that_somebody_deletes_is_back_within_a_second(place: Place, server: Host) -> None:
     """By the kernel's clock; the journal tells what was found and healed."""
     since = place.cursor()

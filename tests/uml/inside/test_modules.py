@@ -42,6 +42,7 @@ def handler(tmp_path: Path, boot_list: BootList) -> Modules:
     return Modules(boot_list, Loader(systemd=False, modprobe=str(script)))
 
 
+@pytest.mark.pitfall("I8")
 def test_a_module_is_loaded_now_and_at_every_boot(handler: Modules, boot_list: BootList) -> None:
     assert "ip_vs_mh" not in loaded()
     planning.make(handler, Module("ip_vs_mh"), Module("ip_vs_nq"))

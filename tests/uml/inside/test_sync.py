@@ -37,6 +37,7 @@ def shown() -> list[str]:
     return sorted(line.strip() for line in run("ipvsadm", "-Ln", "--daemon").splitlines())
 
 
+@pytest.mark.pitfall("I11")
 def test_both_daemons_run_as_they_shall(daemons: SyncDaemons) -> None:
     planning.make(daemons, SENDS, RECEIVES)
     common = "sync daemon (mcast=sync0, syncid=7, maxlen=1400, group=224.0.0.81, port=8848, ttl=1)"
@@ -64,6 +65,7 @@ def test_a_changed_daemon_is_stopped_and_started(daemons: SyncDaemons, other: di
     planning.make(daemons, SENDS, RECEIVES)
 
 
+@pytest.mark.pitfall("I11")
 def test_a_daemon_that_somebody_stopped_is_drift(daemons: SyncDaemons) -> None:
     planning.make(daemons, SENDS, RECEIVES)
     run("ipvsadm", "--stop-daemon", "backup")
