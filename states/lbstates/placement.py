@@ -1,13 +1,10 @@
-"""Which director is whose home, and by which number each VIP's election goes: VRIDs and priorities.
-
-Pure and of the cluster file alone: no earlier placement is remembered, so that two masters come to the same numbers.
-Appending a VIP leaves the numbers of those before it as they are.
-"""
+"""Which director is whose home, and by which number each instance's election goes: VRIDs and priorities."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Final, NamedTuple
 
 from .words import MAX_VRID
 
@@ -17,23 +14,43 @@ HOME_PRIORITY: Final = 250
 STEP: Final = 10
 
 
-def virtual_router_ids(addresses: Sequence[str]) -> tuple[int, ...]:
-    """Give every VIP (bare IPv4 addresses, at most 255) its last octet as VRID, or else the next that is free.
+class Unit(NamedTuple):
+    """What is placed as one: `size` VIPs, and the director that its author prefers."""
 
-    The last octet is what an operator recognises in a packet dump.
-    """
-    taken: dict[int, None] = {}
-    for address in addresses:
-        vrid = int(address.rpartition(".")[2])
+    name: str
+    size: int
+    home: str | None
+
+
+def place(
+    units: Sequence[Unit], capacities: Mapping[str, int], before: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Rank the directors for every unit, home first."""
+    directors = list(capacities)
+    ranked = {}
+    for turn, unit in enumerate(units):
+        home = turn % len(directors) if unit.home is None else directors.index(unit.home)
+        ranked[unit.name] = (*directors[home:], *directors[:home])
+    return ranked
+
+
+def priorities(ranking: Sequence[str]) -> dict[str, int]:
+    """Give every director of a ranking its priority, all different."""
+    return {name: HOME_PRIORITY - STEP * place for place, name in enumerate(ranking)}
+
+
+def virtual_router_ids(
+    wanted: Sequence[tuple[str, str, int | None]], reserved: Collection[int], before: Mapping[str, int]
+) -> dict[str, int]:
+    """Give every instance (name, address of its first VIP, number that the file fixes) its number."""
+    numbers = {name: fixed for name, _, fixed in wanted if fixed is not None}
+    taken = {*numbers.values(), *reserved}
+    for name, address, _ in wanted:
+        if name in numbers:
+            continue
+        vrid = ip_address(address).packed[-1]
         while vrid == 0 or vrid in taken:
             vrid = (vrid + 1) % (MAX_VRID + 1)
-        taken[vrid] = None
-    return tuple(taken)
-
-
-def priorities(directors: Sequence[str], turn: int) -> dict[str, int]:
-    """Rank the directors for the VIP number `turn`: its home first, then the others in rotation, all different."""
-    home = turn % len(directors)
-    ranked = (*directors[home:], *directors[:home])
-    rank = {name: HOME_PRIORITY - STEP * place for place, name in enumerate(ranked)}
-    return {name: rank[name] for name in directors}
+        taken.add(vrid)
+        numbers[name] = vrid
+    return numbers
