@@ -1,47 +1,23 @@
-"""What can be wrong with a cluster file although every field alone is right. One function per question."""
+"""What can be wrong with hosts and addresses: roles, duplicates, networks."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
-from .findings import Path, suggestion
-from .model import Cluster
-from .reading import address_of, bare, destinations, keys
+from lbstates.clusterfile.findings import Path
+from lbstates.clusterfile.model import Cluster
+from lbstates.clusterfile.reading import address_of, bare, destinations
+from lbstates.clusterfile.sections import DirectorEntry, RealServerEntry
+
+from .remark import Declared, Remark
 
 _HOST_BITS: Final = 2
 """With fewer a prefix is one of an address; it says nothing about the network of the hosts."""
 _IPV4: Final = 4
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """A finding that does not know its line yet; `warning` means that the file can be used as it is."""
-
-    path: Path
-    wrong: str
-    right: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """The names in the file, also of those entries whose value is wrong: a typo in an address makes no host unknown."""
-
-    directors: frozenset[str]
-    real_servers: frozenset[str]
-    vips: frozenset[str]
-    instances: frozenset[str]
-
-
-def check_all(cluster: Cluster, declared: Declared) -> Iterator[Remark]:
-    """Ask every question."""
-    for check in _CHECKS:
-        yield from check(cluster, declared)
 
 
 def _roles(cluster: Cluster, declared: Declared) -> Iterator[Remark]:
@@ -70,6 +46,20 @@ def _addresses(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
         yield from (("real_servers", name, address) for address in (server.address, server.address6) if address)
     for name, vip in cluster.vips.items():
         yield "vips", name, bare(vip.address)
+
+
+def _families(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    sections: tuple[tuple[str, Mapping[str, DirectorEntry | RealServerEntry]], ...] = (
+        ("directors", cluster.directors),
+        ("real_servers", cluster.real_servers),
+    )
+    for section, entries in sections:
+        for name, entry in entries.items():
+            if entry.address6 is not None and ":" in entry.address:
+                path: Path = (section, name, "address6")
+                yield Remark(
+                    path, f"{name} has an IPv6 address already", "leave one out, or make `address` its IPv4 one"
+                )
 
 
 def _networks(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -115,70 +105,10 @@ def _real_servers_in(network: Network, vip: str, cluster: Cluster) -> Iterator[R
             yield Remark(("real_servers", name), wrong, right)
 
 
-def _references(cluster: Cluster, declared: Declared) -> Iterator[Remark]:
-    for place, service in enumerate(cluster.services):
-        if service.vip is not None and declared.vips and service.vip not in declared.vips:
-            yield Remark(
-                ("services", place, "vip"), f"there is no VIP {service.vip}", suggestion(service.vip, declared.vips)
-            )
-        for name in service.real_servers.keys() - declared.real_servers if declared.real_servers else ():
-            path: Path = ("services", place, "real_servers", name)
-            wrong = f"{name} is a director" if name in declared.directors else f"there is no real server {name}"
-            yield Remark(path, wrong, suggestion(name, declared.real_servers))
-
-
-def _same_service(cluster: Cluster, _: Declared) -> Iterator[Remark]:
-    seen: dict[tuple[object, ...], int] = {}
-    for place, service in enumerate(cluster.services):
-        for key in keys(service):
-            first = seen.setdefault(key, place)
-            if first != place:
-                wrong = f"services[{first}] is {' '.join(map(str, key))}, too"
-                yield Remark(("services", place), wrong, "give it another port, or make one service of the two")
-                break
-
-
-def _vrrp(cluster: Cluster, _: Declared) -> Iterator[Remark]:
-    if cluster.vrrp.auth_pass is None:
-        return
-    yield Remark(
-        ("vrrp", "auth_pass"),
-        "a VRRP password is sent in clear text, and protects from mistakes only",
-        "leave it out to get VRRP version 3, which has none",
-        warning=True,
-    )
-    if cluster.vrrp.advert_interval % 1:
-        yield Remark(
-            ("vrrp", "advert_interval"),
-            f"{cluster.vrrp.advert_interval:g} s is no whole number, and with auth_pass VRRP is version 2",
-            "use whole seconds, or leave auth_pass out",
-        )
-
-
-def _single_director(_: Cluster, declared: Declared) -> Iterator[Remark]:
-    if len(declared.directors) == 1:
-        yield Remark(("directors",), "there is one director: nobody can take its VIPs over", "add another one", True)
-
-
-def _unused(cluster: Cluster, _: Declared) -> Iterator[Remark]:
-    for vip in cluster.vips.keys() - {service.vip for service in cluster.services}:
-        yield Remark(("vips", vip), f"no service uses {vip}", "add a service, or leave the VIP out", warning=True)
+def _unused_servers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     used = {name for service in cluster.services for name in destinations(cluster, service)}
     for name in cluster.real_servers.keys() - used:
         yield Remark(("real_servers", name), f"no service uses {name}", "add it to one, or leave it out", warning=True)
-    for place, service in enumerate(cluster.services):
-        if service.real_servers and not any(entry.weight for entry in service.real_servers.values()):
-            path: Path = ("services", place, "real_servers")
-            yield Remark(path, "all weights are 0: nobody takes connections", "give one a weight", warning=True)
 
 
-_CHECKS: tuple[Callable[[Cluster, Declared], Iterator[Remark]], ...] = (
-    _roles,
-    _duplicate_addresses,
-    _networks,
-    _references,
-    _same_service,
-    _vrrp,
-    _single_director,
-    _unused,
-)
+CHECKS: Final = (_roles, _duplicate_addresses, _families, _networks, _unused_servers)
