@@ -143,6 +143,12 @@ def _one_of(known: tuple[str, ...]) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _firewall_mark(value: int | str) -> int | str:
+    if value == "auto" or (isinstance(value, int) and 1 <= value <= words.MAX_MARK):
+        return value
+    raise wrong_value(f"{shown(value)} is no firewall mark", f"write a number between 1 and {words.MAX_MARK}, or auto")
+
+
 def _anchored(pattern: str) -> dict[str, str]:
     return {"pattern": f"^{pattern}$"}
 
@@ -201,6 +207,18 @@ Numbers = Annotated[
     tuple[Annotated[str, AfterValidator(_range(words.MAX_VRID))], ...],
     BeforeValidator(_ranges, json_schema_input_type=_RANGES),
 ]
+FirewallMark = Annotated[
+    int | str,
+    AfterValidator(_firewall_mark),
+    Field(
+        json_schema_extra={"anyOf": [{"type": "integer", "minimum": 1, "maximum": words.MAX_MARK}, {"const": "auto"}]}
+    ),
+]
+Family = Annotated[Literal["ipv4", "ipv6"], _one_of(("ipv4", "ipv6"))]
+TunnelType = Annotated[Literal["ipip", "gre", "gue"], _one_of(("ipip", "gre", "gue"))]
+Checksum = Annotated[Literal["none", "full", "remote"], _one_of(("none", "full", "remote"))]
+Engine = Annotated[Literal["sip"], _one_of(words.ENGINES)]
+DriftPolicy = Annotated[Literal["heal", "report"], _one_of(("heal", "report"))]
 Protocol = Annotated[Literal["tcp", "udp", "sctp"], _one_of(("tcp", "udp", "sctp"))]
 Forwarding = Annotated[Literal["direct", "tunnel", "masquerade"], _one_of(("direct", "tunnel", "masquerade"))]
 Scheduler = Annotated[str, _one_of(words.SCHEDULERS), Field(json_schema_extra={"enum": list(words.SCHEDULERS)})]

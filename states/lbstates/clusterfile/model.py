@@ -6,13 +6,13 @@ smaller parts of a file (`vrrp`, `ipvs`, ...) are in `sections`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from lbstates.words import MAX_DIRECTORS, MAX_VRID
 
-from .fields import Name
+from .fields import DriftPolicy, Name
 from .sections import DirectorEntry, InstanceEntry, Ipvs, RealServerEntry, VipEntry, Vrrp
 from .services import ServiceEntry
 from .short import Section
@@ -46,7 +46,7 @@ class Cluster(Section):
     )
     vrrp: Vrrp = Field(default=Vrrp(), description="How the directors elect the holder of a VIP.")
     ipvs: Ipvs = Field(default=Ipvs(), description="Options of IPVS that concern the whole kernel of a director.")
-    drift: Literal["heal", "report"] = Field(
+    drift: DriftPolicy = Field(
         default="heal",
         description="What happens when a host is not as it shall be although nothing was pushed: heal repairs it at "
         "once, report only says so.",

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from lbstates.words import MAX_MARK, MAX_PORT
+from lbstates.words import MAX_PORT
 
-from .fields import Forwarding, Name, Ports, Protocol, Scheduler, SchedulerFlags, Weight
+from .fields import (
+    Checksum,
+    Engine,
+    Family,
+    FirewallMark,
+    Forwarding,
+    Name,
+    Ports,
+    Protocol,
+    Scheduler,
+    SchedulerFlags,
+    TunnelType,
+    Weight,
+)
 from .short import Section, ShortSection
 
 Threshold = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -46,19 +59,15 @@ class PersistenceEntry(ShortSection):
         default=None,
         description="Prefix length of the networks that count as one client. Left out: every address for itself.",
     )
-    engine: Literal["sip"] | None = Field(
-        default=None, description="sip: the Call-ID of SIP over UDP counts, not the address."
-    )
+    engine: Engine | None = Field(default=None, description="sip: the Call-ID of SIP over UDP counts, not the address.")
 
 
 class TunnelEntry(Section):
     """How packets are wrapped on their way to the real servers of a service with forwarding: tunnel."""
 
-    type: Literal["ipip", "gre", "gue"] = Field(default="ipip", description="The kind of tunnel.")
+    type: TunnelType = Field(default="ipip", description="The kind of tunnel.")
     port: Port | None = Field(default=None, description="The UDP port of gue on the real servers.")
-    checksum: Literal["none", "full", "remote"] = Field(
-        default="none", description="The checksum of gre and gue; remote is for gue alone."
-    )
+    checksum: Checksum = Field(default="none", description="The checksum of gre and gue; remote is for gue alone.")
 
 
 class ServiceEntry(Section):
@@ -79,12 +88,12 @@ class ServiceEntry(Section):
         "them with firewall_mark.",
     )
     protocol: Protocol = Field(default="tcp", description="The transport protocol.")
-    firewall_mark: Annotated[int, Field(ge=1, le=MAX_MARK)] | Literal["auto"] | None = Field(
+    firewall_mark: FirewallMark | None = Field(
         default=None,
         description="Makes one virtual service of all its ports, with common persistence: packets to them get this mark "
         "(auto: a number of our own choice). Without vip the packets are marked by somebody else.",
     )
-    family: Literal["ipv4", "ipv6"] | None = Field(
+    family: Family | None = Field(
         default=None, description="The family of a service by firewall mark without vip. Left out: ipv4."
     )
     scheduler: Scheduler = Field(

@@ -71,9 +71,10 @@ def _networks(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if network.version == _IPV4 and interface.ip in (network.network_address, network.broadcast_address):
             yield Remark(("vips", name), f"{interface.ip} is no host's address in {network}", "choose one between")
         # A VIP on an interface of its own is in a network that the directors' addresses say nothing about.
-        if vip.interface is None:
-            yield from _directors_in(network, name, cluster)
-        yield from _real_servers_in(network, name, cluster)
+        remarks = [] if vip.interface is not None else list(_directors_in(network, name, cluster))
+        yield from remarks
+        if not any(remark.path == ("vips", name) for remark in remarks):
+            yield from _real_servers_in(network, name, cluster)
 
 
 def _directors_in(network: Network, vip: str, cluster: Cluster) -> Iterator[Remark]:

@@ -35,9 +35,14 @@ def _same_service(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         for key in keys(service):
             first = seen.setdefault(key, place)
             if first != place:
-                wrong = f"services[{first}] is {' '.join(map(str, key))}, too"
+                wrong = f"services[{first}] is {_said(key)}, too"
                 yield Remark(("services", place), wrong, "give it another port, or make one service of the two")
                 break
+
+
+def _said(key: tuple[object, ...]) -> str:
+    kind, what, rest = key
+    return f"{kind} {what} {rest}".rstrip() if kind == "fwmark" else f"{kind} {what}:{rest}"
 
 
 def _what_it_takes(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -63,7 +68,8 @@ def _what_it_takes(cluster: Cluster, _: Declared) -> Iterator[Remark]:
 def _marked_elsewhere(service: ServiceEntry, here: Path, given: list[str]) -> Iterator[Remark]:
     if service.firewall_mark is None:
         yield Remark((*here, "vip"), "a VIP is missing", "name one, or the firewall_mark that somebody else sets")
-    elif service.firewall_mark == "auto":
+        return
+    if service.firewall_mark == "auto":
         yield Remark((*here, "firewall_mark"), "nobody would set a mark of our choice", "name a VIP and its ports")
     for name in given:
         wrong = "without a VIP the packets are marked by somebody else, and nobody asks for their port"
@@ -136,15 +142,19 @@ def _reachable(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     """Only a tunnel carries one family in the other."""
     for place, service in enumerate(cluster.services):
         version = _version(cluster, service)
-        for name, entry in destinations(cluster, service).items():
-            server = cluster.real_servers.get(name)
-            forwarding = entry.forwarding or service.forwarding
-            if server is None or forwarding == "tunnel" or address_of(server, version) is not None:
-                continue
-            path: Path = ("services", place, *(("real_servers", name) if service.real_servers else ("vip",)))
-            wrong = f"{name} has no IPv{version} address, and {forwarding} forwarding needs one"
+        lacking = [
+            name
+            for name, entry in destinations(cluster, service).items()
+            if (server := cluster.real_servers.get(name)) is not None
+            and (entry.forwarding or service.forwarding) != "tunnel"
+            and address_of(server, version) is None
+        ]
+        if lacking:
+            path: Path = ("services", place, "vip" if service.vip is not None else "firewall_mark")
+            have = "has" if len(lacking) == 1 else "have"
+            wrong = f"{', '.join(lacking)} {have} no IPv{version} address"
             field = "address6" if version == _IPV6 else "address"
-            yield Remark(path, wrong, f"give it one (`{field}` of {name}), or use `forwarding: tunnel`")
+            yield Remark(path, wrong, f"give them one (`{field}`), or use `forwarding: tunnel`")
 
 
 def _unused_vips(cluster: Cluster, _: Declared) -> Iterator[Remark]:
