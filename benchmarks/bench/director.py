@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from lbminion import cli, sysctl
 from lbminion.errors import ChangeError, NoIpvs
 from lbminion.handlers import ipvs as handler
-from lbminion.netlink.ipvs import Ipvs, Snapshot, Statistics, Table
+from lbminion.netlink.ipvs import Ipvs
 from lbminion.netlink.ipvs_statistics import DestinationStatistics, ServiceStatistics
+from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
 from lbstates.plan import Change
 
 _SYSCTLS = "net/ipv4/vs/"

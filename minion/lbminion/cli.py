@@ -198,6 +198,7 @@ def _status_lines(status: Status) -> Iterator[str]:
         yield f"keepalived: {status.sample.keepalived}"
     drift = status.sample.drift
     yield f"drift: {drift} not as declared, see `lbminion plan`" if drift else "drift: none"
+    yield from (f"  {line}" for line in status.undone)
 
 
 @main.command()

@@ -20,6 +20,8 @@ from lbwire.messages import Ack, Beacon, Planned, Position, Reconcile, Release, 
 
 from .delivery import Delivery
 from .holdings import Holdings
+from .jobs import Look, Stage
+from .jobs import Trial as TrialJob
 from .keepalived import config_file
 from .keepalived.control import Appeared, Ended, Occurrence, PutReport
 from .keepalived.ends import End
@@ -27,8 +29,8 @@ from .keepalived.fifo import BadLine
 from .keepalived.paths import KeepalivedPaths
 from .keepalived.transitions import Transition
 from .netlink.watch import What
-from .reconciler import Look, Reconciler, Stage
-from .reconciler import Trial as TrialJob
+from .planner import concerns
+from .reconciler import Reconciler
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +173,19 @@ class Duties:
         if put.action == "started":
             self._report(events.KeepalivedStarted("minion"), self._reconciler.cluster())
 
+    @property
+    def masters(self) -> frozenset[str]:
+        """The VRRP instances that are MASTER here."""
+        return frozenset(name for name, role in self.roles.items() if role.state == "MASTER")
+
     def address_changed(self, identity: str, what: What) -> None:
         """Look when an address of ours vanished; one that appears was added by us, or is for others to mind."""
         if what == "vanished" and identity in self._reconciler.desired["address"]:
             self._reconciler.ask(Look(f"address {identity} vanished"))
+        elif self._reconciler.outcome.unreadable:
+            self._reconciler.ask(Look(f"address {identity} {what}"))
+
+    def link_changed(self, interface: str) -> None:
+        """Look when an interface that matters here came, went, or was set up or down."""
+        if self._reconciler.outcome.unreadable or concerns(self._reconciler.desired, interface):
+            self._reconciler.ask(Look(f"interface {interface} changed"))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable
 from itertools import groupby
 
-from lbstates.plan import Plan, Resources
+from lbstates.plan import Change, Plan, Resources
 from lbstates.resources import HostFacts
 
-from .errors import ChangeError
+from .errors import ChangeError, NoIpvs
 from .handlers.addresses import HostAddresses
-from .handlers.handler import Handler, Observed
+from .handlers.gue_ports import HostGuePorts
+from .handlers.handler import Handler, Observed, Wanted, Watchful
 from .handlers.ipvs import IpvsTable
 from .handlers.keepalived import KeepalivedReader
+from .handlers.links import TunnelLinks
+from .handlers.modules import Modules
+from .handlers.packet_rules import PacketRules
 from .handlers.sysctls import Sysctls
 from .keepalived.version import version
 from .netlink.addresses import Addresses
@@ -26,7 +29,17 @@ class Host:
         self._addresses, self._keepalived = HostAddresses(addresses), keepalived
         self.ipvs = IpvsTable()
         # IPVS first: its module brings the sysctls below net/ipv4/vs.
-        self._handlers: tuple[Handler, ...] = (self.ipvs, Sysctls(), self._addresses, keepalived)
+        self._handlers: tuple[Handler, ...] = (
+            self.ipvs,
+            Modules(),
+            Sysctls(),
+            TunnelLinks(),
+            HostGuePorts(),
+            self._addresses,
+            PacketRules(),
+            keepalived,
+        )
+        self._watchful = [handler for handler in self._handlers if isinstance(handler, Watchful)]
         self._handler_of = {kind: handler for handler in self._handlers for kind in handler.kinds}
 
     async def facts(self) -> HostFacts:
@@ -34,11 +47,19 @@ class Host:
         paths = self._keepalived.paths
         return HostFacts(await self._addresses.interfaces(), version(paths), str(paths.fifo))
 
-    async def observe(self, wanted: Mapping[str, AbstractSet[str]]) -> Resources:
-        """Read what this host has, at least of what is wanted. Raises `HostError`."""
+    async def observe(self, wanted: Wanted) -> Resources:
+        """Read what this host has, at least of what is wanted. Raises `HostError`.
+
+        A kernel whose IPVS is a module that is yet to be loaded has an empty table: the plan begins with the module.
+        """
         observed: Observed = {}
         for handler in self._handlers:
-            observed |= await handler.observe(wanted)
+            try:
+                observed |= await handler.observe(wanted)
+            except NoIpvs:
+                if "ip_vs" not in wanted.get("module", ()):
+                    raise
+                observed |= {kind: {} for kind in handler.kinds}
         return observed
 
     async def check(self, plan: Plan) -> None:
@@ -47,13 +68,28 @@ class Host:
             if change.kind == "keepalived":
                 await self._keepalived.check(change)
 
+    async def clean_up(self, changes: Iterable[Change]) -> None:
+        """Take away what a dead keepalived left, if any of the changes is about keepalived. Raises `HostError`.
+
+        Before anything else: nothing builds on that, and another host has it by now.
+        """
+        await self._keepalived.clean_up(change for change in changes if change.kind == "keepalived")
+
+    def changed(self, wanted: Wanted, observed: Resources) -> str:
+        """Name a kind of which this host is no longer as `observe(wanted)` returned it, "" if there is none. Cheap.
+
+        Addresses, links and the like are not asked for: the kernel tells of them. Raises `HostError` and `OSError`.
+        """
+        for handler in self._watchful:
+            if handler.changed(wanted, observed):
+                return handler.kinds[0]
+        return ""
+
     async def apply(self, plan: Plan) -> list[ChangeError]:
         """Make the changes in the order of the plan, neighbours of one handler together.
 
-        After a failure nothing further is put in place: what comes later in the plan builds on what came before. What a
-        dead keepalived left is taken away first: nothing builds on that, and another host has it by now.
+        After a failure nothing further is put in place: what comes later in the plan builds on what came before.
         """
-        await self._keepalived.clean_up(change for change in plan if change.kind == "keepalived")
         for handler, changes in groupby(plan, key=lambda change: self._handler_of[change.kind]):
             errors = await handler.apply(list(changes))
             if errors:

@@ -7,6 +7,7 @@ that nobody remembers.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 import msgspec
 
@@ -33,8 +34,12 @@ class Ledger:
     def owned(self) -> Owned:
         return self._owned
 
-    def take(self, desired: Resources, observed: Resources) -> None:
-        """Enter what is desired and not yet ours, with what is there now where the kind restores it later."""
+    def take(self, desired: Resources, observed: Resources) -> dict[str, tuple[str, ...]]:
+        """Enter what is desired and not yet ours, with what is there now where the kind restores it later.
+
+        Returns what is adopted, identities by kind: it was there already, just so, and will go when it is not desired
+        any more.
+        """
         taken: list[tuple[str, str, Resource | None]] = []
         for kind, wanted in desired.items():
             for identity in wanted.keys() - self._owned[kind].keys():
@@ -42,12 +47,13 @@ class Ledger:
                 # What we made ourselves, before this ledger was, is nothing to restore.
                 taken.append((kind, identity, None if prior is None or prior.ours else prior))
         if not taken:
-            return
+            return {}
         rows = [(kind, identity, None if it is None else pack(msgspec.to_builtins(it))) for kind, identity, it in taken]
         with transaction(self._connection, durable=True):
             self._connection.executemany("INSERT OR REPLACE INTO owned VALUES (?, ?, ?)", rows)
         for kind, identity, prior in taken:
             self._owned[kind][identity] = prior
+        return _adopted([(kind, identity) for kind, identity, _ in taken], desired, observed)
 
     def settle(self, desired: Resources, observed: Resources) -> None:
         """Strike out what is no longer desired and is gone, or is again as it was before us."""
@@ -62,3 +68,12 @@ class Ledger:
                 self._connection.executemany("DELETE FROM owned WHERE kind = ? AND identity = ?", gone)
             for kind, identity in gone:
                 del self._owned[kind][identity]
+
+
+def _adopted(taken: Iterable[tuple[str, str]], desired: Resources, observed: Resources) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for kind, identity in taken:
+        there = observed.get(kind, {}).get(identity)
+        if not _KINDS[kind].restores and there == desired[kind][identity]:
+            found.setdefault(kind, []).append(identity)
+    return {kind: tuple(identities) for kind, identities in found.items()}

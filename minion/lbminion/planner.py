@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 from lbstates.desired import RoleState, role_of
 from lbstates.errors import BadState, CannotDerive
+from lbstates.kinds.address import Address
+from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
-from lbstates.plan import Plan, Resources, diff, index
+from lbstates.kinds.link import Link
+from lbstates.kinds.sync_daemon import SyncDaemon
+from lbstates.plan import Plan, Resources, diff, foreign, index
 from lbstates.resources import resources_for
 from lbwire.errors import Refused
 
 from .errors import HostError
+from .handlers.handler import Wanted
 from .holdings import Holdings
 from .host import Host
 from .ledger import Ledger
+from .policy import Share, share, with_foreign
 
 CANNOT = (HostError, CannotDerive, BadState, Refused, ValueError, OSError)
 """What a host, a state or a disk can be at fault for; anything else is a bug and ends the service."""
@@ -26,11 +32,13 @@ class Desired:
     """What this host shall have, and the generations that say so: a release may come in while a host is looked at.
 
     `home` is the cluster that it belongs to; of several, the one that it is a director of ("": none, or not one).
+    `shares` say which cluster wants what of `resources`, and what it wants done about drift.
     """
 
     resources: dict[str, dict[str, Resource]]
     released: dict[str, int]
     home: str
+    shares: tuple[Share, ...]
 
 
 class Planner:
@@ -50,21 +58,34 @@ class Planner:
                 states += overrides[cluster]
             else:
                 states += self._holdings.states(cluster, released[cluster])
-        resources = index(resource for state in states for resource in resources_for(state, self._name, facts))
-        return Desired(resources, released, home(self._name, states))
+        shares = tuple(share(state, resources_for(state, self._name, facts)) for state in states)
+        resources = index(resource for share in shares for resource in share.resources)
+        return Desired(resources, released, home(self._name, states), shares)
 
-    async def observed(self, desired: Resources) -> Resources:
-        """Read what the host has, of what is desired or ours."""
+    def wanted(self, desired: Desired) -> Wanted:
+        """Name what has to be read of the host: what is desired or ours."""
         owned = self._ledger.owned
-        return await self._host.observe({kind: wanted.keys() | owned[kind].keys() for kind, wanted in desired.items()})
+        return {kind: wanted.keys() | owned[kind].keys() for kind, wanted in desired.resources.items()}
 
-    def diff(self, desired: Resources, observed: Resources) -> Plan:
-        """Compare, knowing what is ours."""
-        return diff(desired, observed, self._ledger.owned)
+    async def observed(self, desired: Desired) -> Resources:
+        """Read what the host has, of what is desired or ours."""
+        return await self._host.observe(self.wanted(desired))
+
+    def diff(self, desired: Desired, observed: Resources) -> Plan:
+        """Compare, knowing what is ours, and which cluster wants the IPVS table for itself."""
+        return diff(desired.resources, observed, with_foreign(self._ledger.owned, observed, desired.shares))
+
+    def foreign(self, desired: Desired, observed: Resources) -> tuple[str, ...]:
+        """Name the IPVS entries that are none of ours, and that are left alone."""
+        owned = with_foreign(self._ledger.owned, observed, desired.shares)
+        found = {*self._host.foreign}
+        for kind in ("service", "destination"):
+            found.update(foreign(desired.resources, observed, owned, kind))
+        return tuple(sorted(found))
 
     async def plan(self, overrides: Mapping[str, Sequence[RoleState]] | None = None) -> Plan:
         """Say what would change, and have tried what can be tried without changing anything."""
-        desired = (await self.desired(overrides)).resources
+        desired = await self.desired(overrides)
         plan = self.diff(desired, await self.observed(desired))
         await self._host.check(plan)
         return plan
@@ -76,3 +97,15 @@ def home(host: str, states: Sequence[RoleState]) -> str:
     directed = {state.cluster for state in mine if role_of(state) == "director"}
     clusters = directed or {state.cluster for state in mine}
     return clusters.pop() if len(clusters) == 1 else ""
+
+
+def concerns(desired: Resources, interface: str) -> bool:
+    """Tell whether what shall be on this host has to do with a network device; "*" is every one."""
+    if interface == "*":
+        return any(desired.values())
+    of_devices = (it for kind in ("address", "link", "sync_daemon") for it in desired[kind].values())
+    if any(isinstance(it, Address | Link | SyncDaemon) and it.interface == interface for it in of_devices):
+        return True
+    if any(interface in key.split("/") for key in desired["sysctl"]):
+        return True
+    return any(interface in it.config.split() for it in desired["keepalived"].values() if isinstance(it, Keepalived))

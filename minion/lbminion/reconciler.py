@@ -1,7 +1,8 @@
 """Observe -> plan -> apply -> observe again -> report: the one place from which the host is changed.
 
 Jobs are done one after the other by one task, so no two of them ever see the host half changed. What is desired comes
-from `Holdings`, what is ours from the `Ledger`; what a plan is, is decided in `lbstates`.
+from `Holdings`, what is ours from the `Ledger`; what a plan is, is decided in `lbstates`, what of it may be done in
+`policy` and `contests`, and what the journal is told of it in `telling`.
 """
 
 from __future__ import annotations
@@ -11,82 +12,25 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import replace
 
-from lbstates.desired import RoleState, role_of
-from lbstates.plan import Plan, Resources, foreign, index
+from lbstates.desired import role_of
+from lbstates.plan import Plan, Resources, index
 from lbwire import events
 from lbwire.messages import FromMinion, Planned, Reconciled
 
+from .contests import Contests
+from .errors import HostError
 from .holdings import Holdings
 from .host import Host
+from .jobs import Job, Look, Outcome, Stage, Trial
 from .ledger import Ledger
 from .notes import steps
-from .planner import CANNOT, Planner
+from .planner import CANNOT, Desired, Planner
+from .policy import Key, Left, key_of, part, waiting
+from .telling import Telling
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Plan a generation that was received, and say what it would change; its release comes later."""
-
-    cluster: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Plan a state that is not kept, and answer the master."""
-
-    cluster: str
-    command: int
-    state: RoleState
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Compare the host with what was released, and make it so.
-
-    `trigger` says why, in a word for the journal; a `push` also starts a keepalived that somebody stopped. `command`
-    is the number of the master's reconcile that is to be answered.
-    """
-
-    trigger: str
-    cluster: str = ""
-    command: int = 0
-
-    @property
-    def push(self) -> bool:
-        return self.trigger == "push"
-
-
-Job: TypeAlias = Stage | Trial | Look
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a look came to. `respected` is what was left alone because an operator wants it so.
-
-    `unapplied` are the generations (by cluster) that this look was to put in force.
-    """
-
-    unapplied: Mapping[str, int] = field(default_factory=dict)
-    plan: Plan = ()
-    respected: Plan = ()
-    remaining: Plan = ()
-    errors: tuple[str, ...] = ()
-
-    @property
-    def healed(self) -> Plan:
-        left = {(change.kind, change.identity) for change in self.remaining}
-        return tuple(change for change in self.plan if (change.kind, change.identity) not in left)
-
-    @property
-    def drift(self) -> int:
-        """How many changes remain, the respected ones included; an unreadable host counts as one."""
-        return len(self.remaining) + len(self.respected) or len(self.errors)
 
 
 class Reconciler:
@@ -100,16 +44,19 @@ class Reconciler:
         ledger: Ledger,
         report: Callable[[events.Data, str], object],
         answer: Callable[[FromMinion], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._planner, self._host, self._holdings, self._ledger = planner, host, holdings, ledger
-        self._report, self.answer = report, answer
+        self._report, self.answer, self._clock = report, answer, clock
+        self._telling = Telling(report, self.cluster)
+        self._contests: Contests[Key] = Contests()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._staging: set[Stage] = set()
-        self._said_unhealed: tuple[object, ...] | None = None
-        self._said_foreign: frozenset[str] = frozenset()
-        self.desired: Resources = index(())
+        self._seen: tuple[Desired, Resources] | None = None
+        self._working = False
         self._home = ""
-        self.drift = 0
+        self.desired: Resources = index(())
+        self.outcome = Outcome()
 
     def ask(self, job: Job) -> None:
         """Queue a job; it is done when the ones before it are. A state that is being staged is not staged twice."""
@@ -125,6 +72,7 @@ class Reconciler:
             jobs = [await self._jobs.get()]
             while not self._jobs.empty():
                 jobs.append(self._jobs.get_nowait())
+            self._working = True
             for job in jobs:
                 if isinstance(job, Stage):
                     await self._stage(job)
@@ -133,6 +81,12 @@ class Reconciler:
             looks = [job for job in jobs if isinstance(job, Look)]
             if looks:
                 await self._look(looks)
+            self._working = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way, or waits."""
+        return self._working or not self._jobs.empty()
 
     # --- deciding without changing ------------------------------------------------------------------------------
 
@@ -165,15 +119,15 @@ class Reconciler:
     async def _look(self, looks: Sequence[Look]) -> None:
         push = any(look.push for look in looks)
         trigger = "push" if push else looks[0].trigger
-        started = time.monotonic()
+        started = self._clock()
         try:
             outcome = await self.reconcile(trigger)
         except sqlite3.Error as error:
             # Nothing is changed that could not be remembered as ours.
             outcome = Outcome(errors=(f"the minion's database: {error}; is the disk full?",))
-        seconds = time.monotonic() - started
-        self.drift = outcome.drift
-        self._conclude(trigger, outcome, seconds)
+        self.outcome = outcome
+        for cluster, generation in self._telling.concluded(trigger, outcome, self._clock() - started):
+            self._holdings.applied(cluster, generation)
         for look in looks:
             if look.command:
                 self.answer(Reconciled(look.cluster, look.command, steps(outcome.healed), outcome.drift))
@@ -182,73 +136,80 @@ class Reconciler:
         """Make the host so, and read it again to be sure."""
         unapplied = self._unapplied(self._holdings.released)
         try:
-            wanted = await self._planner.desired()
-            unapplied = self._unapplied(lambda cluster: wanted.released.get(cluster, 0))
-            desired, self._home = wanted.resources, wanted.home
+            desired = await self._planner.desired()
+            unapplied = self._unapplied(lambda cluster: desired.released.get(cluster, 0))
+            self._home = desired.home
             observed = await self._planner.observed(desired)
         except CANNOT as error:
             return Outcome(unapplied, errors=(str(error),))
-        self.desired = desired
+        self.desired, self._seen = desired.resources, (desired, observed)
         if trigger == "push":
             self._host.release_hold()
-        plan, respected = self._host.respect(self._planner.diff(desired, observed))
-        self._ledger.take(desired, observed)
-        self._notice_foreign(desired, observed)
-        if not plan:
-            self._ledger.settle(desired, observed)
-            return Outcome(unapplied, respected=respected)
-        # What was found before and could not be healed is no news.
-        known = self._said_unhealed is not None and self._said_unhealed[0] == plan
-        if trigger != "push" and not unapplied and not known:
-            self._report(events.DriftFound(trigger, steps(plan)), self.cluster())
-        return await self._change(desired, Outcome(unapplied, plan, respected))
+            self._contests.reset()
+        plan, left = self._decide(desired, observed, unapplied)
+        outcome = Outcome(unapplied, plan, left)
+        self._telling.adopted(self._ledger.take(desired.resources, observed))
+        self._telling.foreign(self._planner.foreign(desired, observed))
+        self._telling.found(trigger, outcome)
+        outcome = await self._change(desired, observed, outcome)
+        if not unapplied:
+            self._contests.repaired(map(key_of, outcome.healed), self._clock())
+        return outcome
 
-    async def _change(self, desired: Resources, outcome: Outcome) -> Outcome:
+    def _decide(
+        self, desired: Desired, observed: Resources, pushed: Mapping[str, int]
+    ) -> tuple[Plan, tuple[Left, ...]]:
+        """Part what differs into what is done now, and what is left as it is."""
+        plan, left = self._permitted(desired, observed, pushed)
+        contested, worse = self._contests.judge([key_of(change) for change in plan], self._clock())
+        self._telling.contested(worse)
+        plan, later = waiting(plan, contested)
+        return plan, (*left, *later)
+
+    def _permitted(
+        self, desired: Desired, observed: Resources, pushed: Mapping[str, int]
+    ) -> tuple[Plan, tuple[Left, ...]]:
+        """Part what differs into what we may do, and what operators and clusters do not want done."""
+        plan, held = self._host.respect(self._planner.diff(desired, observed))
+        plan, reported = part(plan, self._ledger.owned, desired.shares, pushed)
+        return plan, (*(Left(change, "held") for change in held), *reported)
+
+    async def _change(self, desired: Desired, observed: Resources, outcome: Outcome) -> Outcome:
+        """Make the changes of the plan, and read the host again: what of them was not done remains."""
+        contested = outcome.left_because("contested")
         try:
+            # Whoever kills keepalived again and again gets it started ever later, but never leaves its VIPs here.
+            await self._host.clean_up((*outcome.plan, *contested))
+            if not outcome.plan:
+                self._ledger.settle(desired.resources, observed)
+                return outcome
             errors = tuple(str(error) for error in await self._host.apply(outcome.plan))
             observed = await self._planner.observed(desired)
         except CANNOT as error:
             return replace(outcome, remaining=outcome.plan, errors=(str(error),))
-        self._ledger.settle(desired, observed)
-        remaining, respected = self._host.respect(self._planner.diff(desired, observed))
-        return replace(outcome, respected=respected, remaining=remaining, errors=errors)
+        self._seen = desired, observed
+        self._ledger.settle(desired.resources, observed)
+        remaining, left = self._permitted(desired, observed, outcome.unapplied)
+        remaining, later = waiting(remaining, {key_of(change) for change in contested})
+        return replace(outcome, left=(*left, *later), remaining=remaining, errors=errors)
 
-    # --- reporting ------------------------------------------------------------------------------------------------
+    # --- between the looks ----------------------------------------------------------------------------------------
 
-    def _conclude(self, trigger: str, outcome: Outcome, seconds: float) -> None:
-        if outcome.remaining or outcome.errors:
-            self._say_unhealed(trigger, outcome)
+    def tick(self) -> None:
+        """A second has passed: look again if the host has changed by itself, or if the pause of a contest is over."""
+        self._telling.settled(self._contests.settle(self._clock()))
+        if self.busy or self._seen is None:
             return
-        self._said_unhealed = None
-        for cluster, generation in outcome.unapplied.items():
-            # What an operator keeps from being in force is not in force.
-            if not outcome.respected:
-                self._holdings.applied(cluster, generation)
-                self._report(events.StateApplied(generation, steps(outcome.plan), seconds), cluster)
-        if outcome.plan and not outcome.unapplied:
-            self._report(events.DriftHealed(trigger, steps(outcome.healed), seconds), self.cluster())
-
-    def _say_unhealed(self, trigger: str, outcome: Outcome) -> None:
-        """Say it once, not at every look: only a change of what is wrong, or a new push, is news."""
-        said = (outcome.remaining, outcome.errors)
-        if trigger == "push":
-            reason = "; ".join(outcome.errors) or "still to be done after applying: " + "; ".join(
-                change.describe() for change in outcome.remaining
-            )
-            for cluster, generation in outcome.unapplied.items():
-                self._report(events.StateRefused(generation, "apply", reason), cluster)
-        elif said != self._said_unhealed:
-            unhealed = events.DriftUnhealed(trigger, steps(outcome.remaining), outcome.errors)
-            self._report(unhealed, self.cluster())
-        self._said_unhealed = said
-
-    def _notice_foreign(self, desired: Resources, observed: Resources) -> None:
-        found = set(self._host.foreign)
-        for kind in ("service", "destination"):
-            found |= set(foreign(desired, observed, self._ledger.owned, kind))
-        if found - self._said_foreign:
-            self._report(events.Foreign(tuple(sorted(found))), self.cluster())
-        self._said_foreign = frozenset(found)
+        desired, observed = self._seen
+        try:
+            changed = self._host.changed(self._planner.wanted(desired), observed)
+        except (HostError, OSError) as error:
+            logger.warning("cannot tell whether this host has changed: %s", error)
+            return
+        if changed:
+            self.ask(Look(f"{changed} changed"))
+        elif self._contests.due(self._clock()):
+            self.ask(Look("the pause is over"))
 
     def _unapplied(self, released: Callable[[str], int]) -> dict[str, int]:
         """Clusters with a released generation that is not yet known to be in force here."""

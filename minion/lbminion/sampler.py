@@ -11,8 +11,8 @@ import msgspec
 from lbstates.plan import Resources
 from lbwire.messages import Statistics
 
-from .netlink.ipvs import Snapshot
 from .netlink.ipvs_statistics import DestinationStatistics, Traffic
+from .netlink.ipvs_table import Snapshot
 
 Lists = tuple[tuple[Statistics, ...], tuple[Statistics, ...]]
 

@@ -23,19 +23,22 @@ from .errors import HostError
 from .handlers.keepalived import KeepalivedHost
 from .holdings import Holdings
 from .host import Host
+from .jobs import Look
 from .keepalived.control import Control, Occurrence, PutReport
 from .keepalived.version import version as keepalived_version
 from .ledger import Ledger
+from .life import Life
 from .link import Link
 from .netlink.addresses import Addresses
+from .netlink.link_watch import LinkWatch
 from .netlink.watch import AddressWatch
-from .parts import choose_manager_for, keepalived_paths, trusted_keys
+from .parts import alive_lock, choose_manager_for, keepalived_paths, trusted_keys
 from .planner import Planner
 from .product import PRODUCT
-from .reconciler import Look, Reconciler
-from .sampler import Lists, statistics, table_differs
+from .reconciler import Reconciler
+from .sampler import Lists, statistics
 from .spool import Spool
-from .status import Status, remove_status, write_status
+from .status import Status, remove_status, undone, write_status
 from .store import open_store
 
 logger = logging.getLogger(__name__)
@@ -65,6 +68,7 @@ class Minion:
         self._addresses = Addresses()
         self._control = Control(self._paths, manager, self._occurred)
         keepalived = KeepalivedHost(self._paths, self._control, self._addresses, self._done)
+        self._life = Life(alive_lock(config))
         self._host = Host(self._addresses, keepalived)
         self._keys = load_or_make_curve(config.curve_key)
         self._link = Link(config, self._keys, self._received, self._connected, self._refused)
@@ -85,9 +89,12 @@ class Minion:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         self._spool.add(events.MinionStarted(PRODUCT))
+        await self._life.begin()
         await self._control.open()
         watch = AddressWatch(self._duties.address_changed)
         await watch.open()
+        links = LinkWatch(self._duties.link_changed)
+        links.open()
         self._link.follow(self._holdings.memory.states)
         self._reconciler.ask(Look("start"))
         try:
@@ -108,9 +115,11 @@ class Minion:
         finally:
             self._spool.flush()
             remove_status(self._config.runtime)
+            links.close()
             await watch.close()
             self._host.close()
             await self._addresses.close()
+            self._life.end()
 
     def _occurred(self, occurrence: Occurrence) -> None:
         self._duties.occurred(occurrence)
@@ -159,6 +168,7 @@ class Minion:
         """Sample, every interval; the sample is also the heartbeat that renews the lease."""
         while True:
             self._sample()
+            self._reconciler.tick()
             self._spool.flush()
             self._delivery.tick()
             await asyncio.sleep(self._config.sample_interval)
@@ -170,7 +180,7 @@ class Minion:
             time=time.time(),
             holdings=self._held(),
             roles=dict(self._duties.roles),
-            drift=self._reconciler.drift,
+            drift=self._reconciler.outcome.drift,
             services=services,
             destinations=destinations,
             keepalived=stopped,
@@ -185,7 +195,15 @@ class Minion:
         try:
             write_status(
                 self._config.runtime,
-                Status(self._config.name, fingerprint(self._keys.public), master, link.online, link.accepted, sample),
+                Status(
+                    self._config.name,
+                    fingerprint(self._keys.public),
+                    master,
+                    link.online,
+                    link.accepted,
+                    sample,
+                    undone(self._reconciler.outcome),
+                ),
             )
         except OSError as error:
             said = f"{error.filename}: {error.strerror}"
@@ -194,17 +212,13 @@ class Minion:
         self._status_error = said
 
     def _count(self) -> Lists:
-        """Read the counters; an entry that is missing from the table is noticed here first."""
+        """Read the counters; the table itself comes with them, and is compared by the next tick."""
         try:
             snapshot = self._host.ipvs.snapshot()
         except HostError as error:
             logger.warning("cannot read the IPVS statistics: %s", error)
             return (), ()
-        if snapshot is None:
-            return (), ()
-        if table_differs(self._reconciler.desired, snapshot):
-            self._reconciler.ask(Look("IPVS table changed"))
-        return statistics(snapshot)
+        return ((), ()) if snapshot is None else statistics(snapshot)
 
     async def _look_now_and_then(self) -> None:
         while True:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from lbservice.files import write_atomically
 from lbwire.messages import Sample
 
+from .jobs import Outcome
+from .policy import Why
+
 
 class Status(msgspec.Struct, frozen=True):
-    """`fingerprint` is that of this host's key; `accepted` is False once the master has refused this host's key; `sample.time` tells how fresh this is."""
+    """`fingerprint` is that of this host's key; `accepted` is False once the master has refused this host's key.
+
+    `sample.time` tells how fresh this is; `undone` are lines about what is not as declared, and why.
+    """
 
     name: str
     fingerprint: str
@@ -20,6 +27,24 @@ class Status(msgspec.Struct, frozen=True):
     online: bool
     accepted: bool
     sample: Sample
+    undone: tuple[str, ...] = ()
+
+
+_SHOWN: Final = 20
+_WHY: Final[dict[Why, str]] = {
+    "held": "left alone: an operator stopped keepalived",
+    "reported": "only reported: the cluster says `drift: report`",
+    "contested": "waits: somebody keeps changing it back",
+}
+
+
+def undone(outcome: Outcome) -> tuple[str, ...]:
+    """Say what a look did not make as declared: at most twenty lines and one that counts the rest."""
+    lines = [f"{change.describe()} (not done)" for change in outcome.remaining]
+    lines += [f"{change.describe()} ({_WHY[why]})" for change, why in outcome.left]
+    lines += outcome.errors
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return (*lines[:_SHOWN], *more)
 
 
 def _file(runtime: Path) -> Path:

@@ -60,7 +60,7 @@ def _path(key: str, root: Path) -> Path:
 def _error(key: str, path: Path, error: OSError, value: str | None = None) -> ChangeError:
     match error.errno:
         case errno.ENOENT:
-            reason = f"{path} is not there: the interface or the kernel module that brings it is missing"
+            reason = f"{path} is not there: the interface or the kernel module that brings it is missing, or too old"
         case errno.EINVAL if value is not None:
             reason = f"the kernel does not take {value!r} as the value of {path}"
         case errno.EPERM | errno.EACCES:

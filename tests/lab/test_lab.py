@@ -164,7 +164,7 @@ def test_a_bad_topology_file_stops_the_command_before_anything_is_made(tmp_path:
     assert not paths.run_directory("bad").exists()
 
 
-def test_the_five_hosts_are_what_their_roles_say(lab: Lab) -> None:
+def test_the_hosts_are_what_their_roles_say(lab: Lab) -> None:
     """Real servers answer with their name, directors have IPVS and an idle keepalived, the product is installed."""
     for host in lab.topology.hosts:
         assert lab.run(host.name, "systemctl is-system-running").stdout == "running\n"

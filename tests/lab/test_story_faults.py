@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from microvm.lab import Lab
-from story.hosts import CLUSTER, DIRECTORS, MASTER, REAL_SERVERS, VIP, Hosts
-from story.steps import ALL, ON_MASTER, balance, expect
+from story.cast import FIVE
+from story.hosts import Hosts
+from story.steps import ON_MASTER, balance, expect
 
-HOME, STANDBY = DIRECTORS
+HOME, STANDBY = FIVE.directors
+REAL_SERVERS, MASTER, CLUSTER, VIP = FIVE.real_servers, FIVE.master, FIVE.cluster, FIVE.vip
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def at_rest(hosts: Hosts) -> bool:
         host["online"] and not host["drift"] and host["applied"] == cluster["generation"]
         for host in cluster["hosts"].values()
     )
-    return well and set(cluster["hosts"]) == set(ALL) and hosts.holder() == HOME and cluster["rollout"] is None
+    return well and set(cluster["hosts"]) == set(FIVE.members) and hosts.holder() == HOME and cluster["rollout"] is None
 
 
 def kill(hosts: Hosts, host: str, unit: str) -> None:
@@ -67,7 +69,7 @@ def test_a_killed_keepalived_is_started_again_and_its_death_is_told(hosts: Hosts
 def test_a_killed_minion_comes_back_and_touches_nothing(hosts: Hosts, host: str) -> None:
     """It adopts what it finds: IPVS goes on counting, keepalived keeps its process, nothing drifts."""
     since, pid = hosts.cursor(), hosts.out(HOME, "cat /run/keepalived.pid")
-    table = "ipvsadm -Sn" if host in DIRECTORS else f"ip -br address show to {VIP}"
+    table = "ipvsadm -Sn" if host in FIVE.directors else f"ip -br address show to {VIP}"
     before, counted = hosts.out(host, table), hosts.connections()
     kill(hosts, host, "lbminion")
     hosts.until(lambda: hosts.event(since, "minion.started", host), "the minion is back")

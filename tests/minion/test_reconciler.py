@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lbminion.errors import ChangeError, NoIpvs
 from lbminion.holdings import Holdings
+from lbminion.jobs import Look, Stage
 from lbminion.ledger import Ledger
 from lbminion.planner import Planner
-from lbminion.reconciler import Look, Reconciler, Stage
+from lbminion.reconciler import Reconciler
+from lbminion.status import undone
 from lbminion.store import open_store
 from lbstates.desired import Answer, Host, RealServerState, encode_state
 from lbstates.kinds.address import Address
@@ -56,6 +58,11 @@ class StandIn:
 
     async def check(self, _plan: Plan) -> None: ...
 
+    async def clean_up(self, _changes: object) -> None: ...
+
+    def changed(self, _wanted: object, observed: Resources) -> str:
+        return next((kind for kind, there in self.has.items() if there != observed[kind]), "")
+
     async def apply(self, plan: Plan) -> list[ChangeError]:
         if self.refuses:
             return self.refuses
@@ -79,6 +86,7 @@ class Scene:
     def __init__(self, directory: Path) -> None:
         connection = open_store(directory)
         self.host: Any = StandIn()
+        self.now = 1000.0
         self.holdings = Holdings(connection, KEYS)
         self.ledger = Ledger(connection)
         self.said: list[tuple[str, Any]] = []
@@ -86,6 +94,7 @@ class Scene:
         self.reconciler = Reconciler(
             Planner(HOST, self.host, self.holdings, self.ledger), self.host, self.holdings, self.ledger,
             lambda data, _cluster: self.said.append((data.TYPE, data)), self.answers.append,
+            lambda: self.now,
         )  # fmt: skip
 
     def receive(self, generation: int, *vips: str) -> None:
@@ -103,6 +112,13 @@ class Scene:
             yield
         finally:
             task.cancel()
+
+    async def idle(self) -> None:
+        """Wait until nothing is to be done any more, with everything that is asked for now."""
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+            while self.reconciler.busy:
+                await asyncio.sleep(0.001)
 
     async def until(self, event_type: str, count: int = 1) -> Any:
         async with asyncio.timeout(5):
@@ -232,3 +248,102 @@ async def test_a_full_disk_changes_nothing_that_could_not_be_remembered(scene: S
         scene.reconciler.ask(Look("timer"))
         await scene.until("state.applied")
     assert list(scene.host.has["address"]) == ["lo 172.28.128.200/32"]
+
+
+async def test_what_somebody_keeps_deleting_is_contested_and_waits(scene: Scene) -> None:
+    """Three repairs at once, then a pause, which is told; a push repairs it at once and begins anew."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        for times in range(1, 4):
+            scene.host.has["address"].clear()
+            scene.reconciler.tick()
+            await scene.until("drift.healed", times)
+        scene.host.has["address"].clear()
+        scene.reconciler.tick()
+        contested = await scene.until("drift.contested")
+        await scene.idle()
+        assert (contested.kind, contested.identities, contested.times) == ("address", ("lo 172.28.128.200/32",), 3)
+        assert not scene.host.has["address"]
+        assert scene.reconciler.outcome.drift == 1
+        assert "somebody keeps changing it back" in undone(scene.reconciler.outcome)[0]
+        assert [kind for kind, _ in scene.said].count("drift.found") == 3
+        scene.receive(2, "172.28.128.200")
+        scene.holdings.release("c", 2)
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied", 2)
+        assert list(scene.host.has["address"]) == ["lo 172.28.128.200/32"]
+
+
+async def test_a_contested_thing_is_repaired_when_its_pause_is_over(scene: Scene) -> None:
+    """Without anything else that happens; and what then stays so is settled."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        for _ in range(4):
+            scene.host.has["address"].clear()
+            scene.reconciler.tick()
+            await scene.idle()
+        assert not scene.host.has["address"]
+        scene.now += 1
+        scene.reconciler.tick()
+        await scene.idle()
+        assert not scene.host.has["address"]
+        scene.now += 1
+        scene.reconciler.tick()
+        healed = await scene.until("drift.healed", 4)
+        assert healed.trigger == "the pause is over"
+        scene.now += 100
+        scene.reconciler.tick()
+        settled = await scene.until("drift.settled")
+    assert (settled.identities, settled.times) == (("lo 172.28.128.200/32",), 4)
+
+
+async def test_nothing_is_looked_at_again_while_nothing_changes(scene: Scene) -> None:
+    """Not even what cannot be healed: it is tried again by the timer, not every second."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    scene.host.refuses = [ChangeError("address", "lo 172.28.128.200/32", "no")]
+    with scene.running():
+        scene.reconciler.tick()
+        await scene.idle()
+        assert not scene.said
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.refused")
+        await scene.idle()
+        scene.host.looks.clear()
+        for _ in range(5):
+            scene.reconciler.tick()
+            await scene.idle()
+    assert not scene.host.looks.is_set()
+
+
+async def test_what_was_there_already_is_said_to_be_adopted(scene: Scene) -> None:
+    """Once; it goes when the file does not want it any more."""
+    vip = Address("lo", "172.28.128.200/32")
+    scene.host.has["address"][vip.identity] = vip
+    scene.receive(1, "172.28.128.200", "172.28.128.201")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        for command in (1, 2):
+            scene.reconciler.ask(Look("push", "c", command))
+            await scene.idle()
+    adopted = [data for kind, data in scene.said if kind == "state.adopted"]
+    assert [(it.kind, it.identities) for it in adopted] == [("address", (vip.identity,))]
+
+
+async def test_a_host_that_cannot_tell_whether_it_changed_is_looked_at_by_the_timer(scene: Scene) -> None:
+    """The service goes on."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        scene.host.changed = lambda *_: (_ for _ in ()).throw(NoIpvs())
+        scene.reconciler.tick()
+        await scene.idle()
+    assert [kind for kind, _ in scene.said] == ["state.applied"]

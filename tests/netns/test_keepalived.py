@@ -317,6 +317,25 @@ async def test_a_keepalived_that_was_there_before_the_minion_is_adopted(nodes: t
     minion.control.close()
 
 
+async def test_a_fifo_that_keepalived_made_is_followed_over_a_reload(nodes: tuple[Node, Node]) -> None:
+    """At boot it may be there before the minion; what it made it removes at a reload, and makes again."""
+    node = nodes[0]
+    node.paths.config.write_text(node.config(100))
+    by_hand = node.spawn()
+    assert await until(lambda: named_by(node.paths.children[0]) is not None and node.has_vip(), _SECONDS)
+    minion = Minion(node)
+    await minion.control.open()
+    before = node.paths.fifo.stat().st_ino
+    assert (await minion.control.put(minion.desired(150))).action == "reloaded"
+    assert node.paths.fifo.stat().st_ino != before
+    node.ip("link", "set", "v1", "down")
+    await minion.becomes("FAULT")
+    assert len(minion.control._fifo._descriptors) == 1
+    minion.control.close()
+    by_hand.terminate()
+    by_hand.wait()
+
+
 def _older(file: Path, seconds: float) -> Callable[[], bool]:
     """Tell whether the file changed at least so long ago."""
     import time

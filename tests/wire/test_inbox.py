@@ -18,7 +18,7 @@ from lbwire.errors import (
     UnknownKey,
 )
 from lbwire.inbox import Accepted, Inbox, Memory
-from lbwire.messages import Ack, Beacon, FromMaster, Position, Reconcile, Release, State, Trial
+from lbwire.messages import Ack, Beacon, Examine, FromMaster, Position, Reconcile, Release, State, Trial
 from lbwire.topics import CLUSTER, EVERYONE, host_audience, role_audience
 
 from .conftest import HOST, Master
@@ -52,6 +52,8 @@ def test_each_type_is_accepted(inbox: Inbox, master: Master) -> None:
         ("release", MINE, Release((HOST,)), {"number": 5, "command": 6}),
         ("reconcile", CLUSTER, Reconcile("operator"), {"command": 6}),
         ("reconcile", MINE, Reconcile("operator"), {"command": 6}),
+        ("examine", CLUSTER, Examine(), {"command": 6}),
+        ("examine", MINE, Examine(), {"command": 6}),
         ("trial", REALSERVER, Trial((HOST,), {}), {"command": 6}),
         ("beacon", EVERYONE, Beacon({"web": Position(5, 5)}), {"cluster": ""}),
         ("ack", MINE, Ack(1, 2), {"cluster": ""}),
@@ -97,6 +99,7 @@ def test_a_second_content_for_a_generation_is_refused(inbox: Inbox, master: Mast
     [
         ("release", CLUSTER, Release((HOST,))),
         ("reconcile", CLUSTER, Reconcile("again")),
+        ("examine", CLUSTER, Examine()),
         ("trial", REALSERVER, Trial((HOST,), {})),
     ],
 )
@@ -130,6 +133,8 @@ def test_commands_of_clusters_do_not_disturb_each_other(inbox: Inbox, master: Ma
         ("release", CLUSTER, Release((HOST,)), "mail"),
         ("reconcile", EVERYONE, Reconcile(""), "web"),
         ("reconcile", CLUSTER, Reconcile(""), "mail"),
+        ("examine", EVERYONE, Examine(), "web"),
+        ("examine", CLUSTER, Examine(), "mail"),
         ("reconcile", "", Reconcile(""), "web"),
         ("beacon", CLUSTER, Beacon({}), ""),
         ("ack", "host:netology2", Ack(1, 1), ""),

@@ -14,6 +14,7 @@ from lbwire.messages import (
     Beacon,
     Event,
     Events,
+    Examined,
     FromMaster,
     FromMinion,
     Hello,
@@ -28,6 +29,7 @@ from lbwire.messages import (
     State,
     Statistics,
     Step,
+    Symptom,
     Trial,
     decode,
     encode,
@@ -71,6 +73,13 @@ FROM_MINION = st.one_of(
     ),
     st.builds(Planned, NAMES, NUMBERS, STEPS, TEXTS),
     st.builds(Reconciled, NAMES, NUMBERS, STEPS, NUMBERS),
+    st.builds(
+        Examined,
+        NAMES,
+        NUMBERS,
+        st.lists(st.builds(Symptom), max_size=2).map(tuple),
+        st.dictionaries(st.text(), st.text()),
+    ),
 )
 HELLO = Hello("0.1.0", "2.2.7", 1, 1, {"web": Holding(1, 1, 1)})
 

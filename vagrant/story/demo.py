@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 from microvm.errors import LabError
 from microvm.lab import Lab
 from microvm.packages import require_root
+from story import steps, three
+from story.cast import FIVE, THREE
 from story.hosts import Hosts, Unexpected
-from story.steps import STORY
+from story.steps import Step
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,14 +30,19 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="   %(message)s", stream=sys.stderr)
     begin = time.monotonic()
     report: dict[str, Any] = {"steps": [], "passed": False}
+    story, cast = (three.STORY, THREE) if arguments.three else (steps.STORY, FIVE)
+    machines = "six" if arguments.three else "five"
     lab = None
     try:
         require_root()
-        print("Booting five virtual machines (the first time, building their image takes some minutes) ...", flush=True)
-        lab = Lab.up(name=arguments.name)
+        print(f"Booting {machines} virtual machines (the first time, building their image takes some minutes) ...",
+              flush=True)  # fmt: skip
+        lab = Lab.up(cast.topology, name=arguments.name)
         report["boot_seconds"] = round(time.monotonic() - begin, 2)
-        print(f"Five kernels with systemd are up after {report['boot_seconds']:.1f} s.\n", flush=True)
-        play(Hosts(lab), report)
+        print(
+            f"{machines.capitalize()} kernels with systemd are up after {report['boot_seconds']:.1f} s.\n", flush=True
+        )
+        play(Hosts(lab, cast=cast), report, story)
         report["passed"] = True
     except (LabError, Unexpected) as error:
         report["error"] = str(error)
@@ -52,13 +60,13 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\n{'Everything came out as it should' if report['passed'] else 'Not as it should be'}"
-          f": {len(report['steps'])} of {len(STORY)} steps, {report['seconds']:.0f} s in all.")  # fmt: skip
+          f": {len(report['steps'])} of {len(story)} steps, {report['seconds']:.0f} s in all.")  # fmt: skip
     return 0 if report["passed"] else 1
 
 
-def play(hosts: Hosts, report: dict[str, Any]) -> None:
+def play(hosts: Hosts, report: dict[str, Any], story: Sequence[Step] = steps.STORY) -> None:
     """Play every step and print its line; raises what the first step that failed raised."""
-    for number, step in enumerate(STORY, 1):
+    for number, step in enumerate(story, 1):
         print(f"{number:2}. {step.__doc__}", flush=True)
         begin = time.monotonic()
         outcome = step(hosts)
@@ -72,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vagrant/demo",
         description="Boots five virtual machines, pushes one cluster file, balances, fails over, heals, and shows it.",
+    )
+    parser.add_argument(
+        "--three", action="store_true", help="six machines: three directors with a VIP each, two of which fail"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome with all figures to FILE")
     parser.add_argument("--keep", action="store_true", help="leave the lab up for playing")

@@ -9,15 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from story.cast import FIVE, Cast
+
 HERE = Path(__file__).resolve().parent
 ACCESS_LOG = "/var/log/nginx/access.log"
-MASTER = "netology5"
-CLIENT = "netology5"
-MASTER_ADDRESS = "172.28.128.50"
-VIP = "172.28.128.200"
-CLUSTER = "netology"
-REAL_SERVERS = ("netology1", "netology2")
-DIRECTORS = ("netology3", "netology4")
 POLL_SECONDS = 0.25
 
 T = TypeVar("T")
@@ -38,8 +33,9 @@ class Runner(Protocol):
 class Hosts:
     """The cluster's hosts, reached through a runner; `patience` lengthens all waiting, for machines that are slow."""
 
-    def __init__(self, runner: Runner, patience: float = 1.0) -> None:
+    def __init__(self, runner: Runner, patience: float = 1.0, cast: Cast = FIVE) -> None:
         self.runner = runner
+        self.cast = cast
         self._patience = patience
 
     def out(self, host: str, command: str, *, timeout: float = 60, stdin: str = "") -> str:
@@ -48,7 +44,7 @@ class Hosts:
 
     def lbmaster(self, arguments: str, *, timeout: float = 90, stdin: str = "") -> str:
         """Run `lbmaster ARGUMENTS` on the master's host."""
-        return self.out(MASTER, f"lbmaster {arguments}", timeout=timeout, stdin=stdin)
+        return self.out(self.cast.master, f"lbmaster {arguments}", timeout=timeout, stdin=stdin)
 
     def ask(self, arguments: str, *, timeout: float = 90, stdin: str = "") -> Any:  # noqa: ANN401 - JSON
         """Run `lbmaster ARGUMENTS` with --json in it and decode the answer."""
@@ -68,20 +64,27 @@ class Hosts:
 
     def report(self) -> str:
         """What the master says of the cluster: for the error of a step that failed."""
-        return self.runner.run(MASTER, "lbmaster status; lbmaster events --limit 30", check=False).stdout
+        return self.runner.run(self.cast.master, "lbmaster status; lbmaster events --limit 30", check=False).stdout
 
     # --- what is seen -----------------------------------------------------------------------------------------------
 
+    def status(self) -> Any:  # noqa: ANN401 - JSON
+        """What `lbmaster status` says of the cluster."""
+        return self.ask(f"status --json {self.cast.cluster}")["clusters"][self.cast.cluster]
+
+    def holders(self) -> dict[str, str | None]:
+        """Who holds each VRRP instance, as the master sees it; None while nobody or more than one does."""
+        return {vip["instance"]: vip["holder"] for vip in self.status()["vips"].values()}
+
     def holder(self) -> str | None:
-        """Who holds the VIP, as the master sees it; None while nobody or more than one does."""
-        status = self.ask(f"status --json {CLUSTER}")
-        vips = status["clusters"][CLUSTER]["vips"].values()
-        holders = {vip["holder"] for vip in vips if len(vip["masters"]) == 1}
+        """Who holds all VIPs, as the master sees it; None while that is not one director."""
+        holders = set(self.holders().values())
         return holders.pop() if len(holders) == 1 else None
 
-    def has_vip(self, host: str) -> bool:
-        """Whether the host's own `ip` shows the VIP."""
-        return VIP in self.out(host, f"ip -br address show to {VIP}")
+    def has_vip(self, host: str, vip: str | None = None) -> bool:
+        """Whether the host's own `ip` shows the VIP (a bare address; the first one of the cast when none is given)."""
+        vip = vip or self.cast.vip
+        return vip in self.out(host, f"ip -br address show to {vip}")
 
     def cursor(self) -> int:
         """Where the journal stands."""
@@ -103,20 +106,25 @@ class Hosts:
 
     def connections(self) -> dict[str, int]:
         """How many connections each director's IPVS has counted for all its services."""
-        hosts = self.ask(f"stats --json {CLUSTER}")["clusters"][CLUSTER]
-        return {host: sum(s["connections"] for s in hosts[host]["services"]) for host in DIRECTORS if host in hosts}
+        hosts = self.ask(f"stats --json {self.cast.cluster}")["clusters"][self.cast.cluster]
+        return {
+            host: sum(s["connections"] for s in hosts[host]["services"])
+            for host in self.cast.directors
+            if host in hosts
+        }
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def request(self, count: int) -> dict[str, Any]:
-        """Send requests to the VIP, each on a connection of its own, and count who answered.
+    def request(self, count: int, vip: str | None = None) -> dict[str, Any]:
+        """Send requests to a VIP (the first one when none is given), each on a connection of its own, and count who answered.
 
         `answered`: host name in the page -> requests; `logged`: real server -> lines that its access log grew by.
         """
-        before = {host: self._log_lines(host) for host in REAL_SERVERS}
+        before = {host: self._log_lines(host) for host in self.cast.real_servers}
         script = (HERE / "requests_client.py").read_text()
-        report: dict[str, Any] = json.loads(self.out(CLIENT, f"python3 - {VIP} 80 {count}", timeout=300, stdin=script))
-        report["logged"] = {host: self._log_lines(host) - before[host] for host in REAL_SERVERS}
+        command = f"python3 - {vip or self.cast.vip} 80 {count}"
+        report: dict[str, Any] = json.loads(self.out(self.cast.client, command, timeout=300, stdin=script))
+        report["logged"] = {host: self._log_lines(host) - before[host] for host in self.cast.real_servers}
         return report
 
     def _log_lines(self, host: str) -> int:

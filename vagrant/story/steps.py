@@ -5,17 +5,16 @@ A step raises `Unexpected` when the cluster is not as it should be. The steps bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from story.hosts import CLUSTER, DIRECTORS, MASTER, MASTER_ADDRESS, REAL_SERVERS, VIP, Hosts, Unexpected
+from story.hosts import Hosts, Unexpected
 from story.outcome import Outcome
 
-CLUSTER_FILE: Final = Path(__file__).resolve().parent.parent / "cluster.yaml"
 ON_MASTER: Final = "/root/cluster.yaml"
 REQUESTS: Final = 50
-ALL: Final = (*REAL_SERVERS, *DIRECTORS)
+
+Step = Callable[[Hosts], Outcome]
 
 
 def expect(true: bool, what: str, seen: object) -> None:
@@ -25,20 +24,31 @@ def expect(true: bool, what: str, seen: object) -> None:
 
 
 def start_master(hosts: Hosts) -> Outcome:
-    """The master is set up and started on netology5."""
-    fingerprint = hosts.lbmaster(f"init --listen {MASTER_ADDRESS}").rpartition(" ")[2]
-    hosts.out(MASTER, "systemctl enable -q --now lbmaster")
+    """The master is set up and started on its host."""
+    master = hosts.cast.master
+    fingerprint = hosts.lbmaster(f"init --listen {hosts.cast.master_address}").split("Fingerprint: ")[1].split()[0]
+    hosts.out(master, "systemctl enable -q --now lbmaster")
     hosts.until(
-        lambda: hosts.runner.run(MASTER, "lbmaster keys list", check=False).returncode == 0, "the master answers"
+        lambda: hosts.runner.run(master, "lbmaster keys list", check=False).returncode == 0, "the master answers"
     )
-    return Outcome(f"master on {MASTER}, fingerprint {fingerprint[:12]}...", figures={"fingerprint": fingerprint})
+    return Outcome(f"master on {master}, fingerprint {fingerprint[:12]}...", figures={"fingerprint": fingerprint})
 
 
 def join(hosts: Hosts) -> Outcome:
-    """Three hosts join with a one-time token, one waits until the operator accepts its key."""
+    """The hosts join with a one-time token each; the last one waits until the operator accepts its key."""
+    joined = {key["name"] for key in hosts.ask("keys list --json")["keys"] if key["state"] == "accepted"}
+    wanting = [host for host in hosts.cast.members if host not in joined]
+    if wanting:
+        _let_in(hosts, *wanting)
+    hosts.until(lambda: _all_seen(hosts), "every minion is heard of")
+    *with_token, waiting = wanting or ["nobody"]
+    return Outcome(f"{', '.join(with_token)} by token, {waiting} accepted by hand; all are heard of")
+
+
+def _let_in(hosts: Hosts, *wanting: str) -> None:
     fingerprint = hosts.lbmaster("init").split("Fingerprint: ")[1].split()[0]
-    command = f"lbminion join --master {MASTER_ADDRESS} --fingerprint {fingerprint}"
-    *with_token, waiting = ALL
+    command = f"lbminion join --master {hosts.cast.master_address} --fingerprint {fingerprint}"
+    *with_token, waiting = wanting
     for host in with_token:
         token = hosts.lbmaster(f"keys token --ttl 10m --name {host}").splitlines()[-1]
         hosts.out(host, f"{command} --token {token}")
@@ -49,10 +59,8 @@ def join(hosts: Hosts) -> Outcome:
         lambda: hosts.runner.run(waiting, "test -s /etc/lbminion/minion.toml", check=False).returncode == 0,
         f"{waiting} is let in",
     )
-    for host in ALL:
+    for host in wanting:
         hosts.out(host, "systemctl enable -q --now lbminion")
-    hosts.until(lambda: _all_seen(hosts), "every minion is heard of")
-    return Outcome(f"{', '.join(with_token)} by token, {waiting} accepted by hand; all four are heard of")
 
 
 def _key_state(hosts: Hosts, host: str) -> str | None:
@@ -61,38 +69,50 @@ def _key_state(hosts: Hosts, host: str) -> str | None:
 
 
 def _all_seen(hosts: Hosts) -> bool:
-    return set(ALL) <= set(hosts.ask("status --json")["unassigned"])
+    status = hosts.ask("status --json")
+    seen = set(status["unassigned"])
+    for cluster in status["clusters"].values():
+        seen |= {name for name, host in cluster["hosts"].items() if host["online"]}
+    return set(hosts.cast.members) <= seen
 
 
 def plan(hosts: Hosts) -> Outcome:
     """The plan names what would change on every host, and changes nothing."""
-    hosts.runner.run(MASTER, f"cat >{ON_MASTER}", stdin=CLUSTER_FILE.read_text())
+    members = hosts.cast.members
+    hosts.runner.run(hosts.cast.master, f"cat >{ON_MASTER}", stdin=hosts.cast.cluster_file.read_text())
     planned = hosts.ask(f"plan --json {ON_MASTER}")["hosts"]
     counts = {host: len(answer["steps"]) for host, answer in planned.items()}
-    expect(set(counts) == set(ALL) and all(counts.values()), "a plan with changes for each of the four hosts", planned)
-    expect(not any(hosts.has_vip(host) for host in ALL), "no host to be changed by a plan", "a VIP")
-    return Outcome(f"{sum(counts.values())} changes on 4 hosts, none made", figures={"changes": counts})
+    expect(set(counts) == set(members) and all(counts.values()), "a plan with changes for each of the hosts", planned)
+    changed = [host for host in members for vip in hosts.cast.vips.values() if hosts.has_vip(host, vip)]
+    expect(not changed, "no host to be changed by a plan", f"a VIP on {changed}")
+    return Outcome(f"{sum(counts.values())} changes on {len(counts)} hosts, none made", figures={"changes": counts})
 
 
 def push(hosts: Hosts) -> Outcome:
-    """One push makes the four hosts so, and one director takes the VIP."""
+    """One push makes the hosts so, and directors take the VIPs."""
     pushed = hosts.ask(f"push --json {ON_MASTER}")
     expect(pushed["outcome"] == "converged", "the push to converge", pushed)
-    holder = DIRECTORS[0]
-    _, elected = hosts.until(lambda: hosts.holder() == holder, f"{holder} holds the VIP")
-    for host in REAL_SERVERS:
-        expect(hosts.has_vip(host), f"the VIP on lo of {host}", "none")
+    holders, elected = hosts.until(lambda: _if_all_held(hosts), "every VIP is held by its home director")
+    held = ", ".join(f"{hosts.cast.vips[name]} on {holder}" for name, holder in holders.items())
     return Outcome(
-        f"generation {pushed['generation']} in force on 4 hosts; VIP {VIP} on {holder} after {elected:.1f} s more",
+        f"generation {pushed['generation']} in force on {len(pushed['hosts'])} hosts; {held} after {elected:.1f} s more",
         seconds=pushed["seconds"],
-        figures={"generation": pushed["generation"], "election_seconds": elected},
+        figures={"generation": pushed["generation"], "election_seconds": elected, "holders": holders},
     )
 
 
-def balance(hosts: Hosts) -> Outcome:
+def _if_all_held(hosts: Hosts) -> dict[str, str] | None:
+    """The holder of each VRRP instance, once every VIP is at home: one at the first director, several shared out."""
+    holders = {name: holder for name, holder in hosts.holders().items() if holder}
+    directors = hosts.cast.directors
+    homes = set(directors[: len(hosts.cast.vips)])
+    return holders if len(holders) == len(hosts.cast.vips) and set(holders.values()) == homes else None
+
+
+def balance(hosts: Hosts, vip: str | None = None) -> Outcome:
     """50 requests through the VIP are shared equally."""
-    report = hosts.request(REQUESTS)
-    half = dict.fromkeys(REAL_SERVERS, REQUESTS // 2)
+    report = hosts.request(REQUESTS, vip)
+    half = dict.fromkeys(hosts.cast.real_servers, REQUESTS // 2)
     expect(report["answered"] == half and report["logged"] == half, f"{half} answers and log lines", report)
     shares = " / ".join(f"{host} {count}" for host, count in report["logged"].items())
     return Outcome(f"{REQUESTS} requests: {shares} (access logs)", seconds=report["seconds"], figures=report)
@@ -101,11 +121,10 @@ def balance(hosts: Hosts) -> Outcome:
 def stats(hosts: Hosts) -> Outcome:
     """The cluster-wide statistics show the requests, on the active director only."""
     # The kernel sums up its per-CPU counters every two seconds, so the figures follow with that delay.
-    counted, _ = hosts.until(
-        lambda: _if_counted(hosts, DIRECTORS[0], REQUESTS), "the connections are counted", within=15
-    )
-    print(hosts.lbmaster(f"stats {CLUSTER}"))
-    expect(counted.get(DIRECTORS[1], 0) == 0, f"nothing counted on {DIRECTORS[1]}", counted)
+    active, standby = hosts.cast.directors
+    counted, _ = hosts.until(lambda: _if_counted(hosts, active, REQUESTS), "the connections are counted", within=15)
+    print(hosts.lbmaster(f"stats {hosts.cast.cluster}"))
+    expect(counted.get(standby, 0) == 0, f"nothing counted on {standby}", counted)
     return Outcome(f"connections counted: {_per_host(counted)}", figures={"connections": counted})
 
 
@@ -120,7 +139,7 @@ def _per_host(counted: dict[str, int]) -> str:
 
 def fail_over(hosts: Hosts) -> Outcome:
     """Keepalived is stopped on the active director: the other one takes the VIP, and the requests go on."""
-    active, standby = DIRECTORS
+    active, standby = hosts.cast.directors
     before, since = hosts.connections(), hosts.cursor()
     hosts.out(active, "systemctl stop keepalived")
     _, elapsed = hosts.until(lambda: hosts.holder() == standby, f"{standby} holds the VIP")
@@ -139,19 +158,21 @@ def fail_over(hosts: Hosts) -> Outcome:
 
 def _handover(hosts: Hosts, since: int) -> dict[str, float]:
     """From "STOP" on the one to "MASTER" on the other, by the hosts' own clocks."""
-    stop = hosts.event(since, "vrrp.transition", DIRECTORS[0], state="STOP")
-    master = hosts.event(since, "vrrp.transition", DIRECTORS[1], state="MASTER")
+    active, standby = hosts.cast.directors
+    stop = hosts.event(since, "vrrp.transition", active, state="STOP")
+    master = hosts.event(since, "vrrp.transition", standby, state="MASTER")
     return {"seconds": master["time"] - stop["time"]} if stop and master else {}
 
 
 def respect_stop(hosts: Hosts) -> Outcome:
     """The stopped keepalived stays stopped: a reconcile does not undo what an operator did."""
-    hosts.lbmaster(f"reconcile {CLUSTER} || true")
-    running = hosts.runner.run(DIRECTORS[0], "systemctl is-active keepalived", check=False).stdout.strip()
+    stopped = hosts.cast.directors[0]
+    hosts.lbmaster(f"reconcile {hosts.cast.cluster} || true")
+    running = hosts.runner.run(stopped, "systemctl is-active keepalived", check=False).stdout.strip()
     expect(running == "inactive", "keepalived left alone", running)
-    note = hosts.ask(f"status --json {CLUSTER}")["clusters"][CLUSTER]["hosts"][DIRECTORS[0]]
+    note = hosts.status()["hosts"][stopped]
     expect("stopped" in note["keepalived"], "the status to say that it was stopped", note)
-    return Outcome(f"keepalived on {DIRECTORS[0]} is left alone, and shown as {note['keepalived']!r}")
+    return Outcome(f"keepalived on {stopped} is left alone, and shown as {note['keepalived']!r}")
 
 
 def show_events(hosts: Hosts) -> Outcome:
@@ -169,7 +190,7 @@ def show_events(hosts: Hosts) -> Outcome:
 
 def come_back(hosts: Hosts) -> Outcome:
     """Keepalived is started again: the VIP goes home."""
-    home = DIRECTORS[0]
+    home = hosts.cast.directors[0]
     hosts.out(home, "systemctl start keepalived")
     _, elapsed = hosts.until(lambda: hosts.holder() == home, f"{home} holds the VIP again")
     return Outcome(f"VIP back on {home}; {balance(hosts).said}", seconds=elapsed)
@@ -177,8 +198,8 @@ def come_back(hosts: Hosts) -> Outcome:
 
 def lose_vip(hosts: Hosts) -> Outcome:
     """Somebody deletes the VIP from `lo` of a real server: it is back before anybody notices."""
-    host, since = REAL_SERVERS[0], hosts.cursor()
-    hosts.out(host, f"ip address del {VIP}/32 dev lo")
+    host, since = hosts.cast.real_servers[0], hosts.cursor()
+    hosts.out(host, f"ip address del {hosts.cast.vip}/32 dev lo")
     healed, _ = hosts.until(lambda: hosts.event(since, "drift.healed", host), "the VIP is healed")
     expect(hosts.has_vip(host), f"the VIP on {host}", "none")
     return _healed(hosts, healed, since)
@@ -186,7 +207,7 @@ def lose_vip(hosts: Hosts) -> Outcome:
 
 def empty_table(hosts: Hosts) -> Outcome:
     """Somebody empties the IPVS table of the active director: it is filled again."""
-    host, since = DIRECTORS[0], hosts.cursor()
+    host, since = hosts.cast.directors[0], hosts.cursor()
     hosts.out(host, "ipvsadm -C")
     healed, _ = hosts.until(lambda: hosts.event(since, "drift.healed", host), "the table is healed")
     return _healed(hosts, healed, since)
@@ -212,7 +233,7 @@ def push_again(hosts: Hosts) -> Outcome:
     )
 
 
-STORY: Final[tuple[Callable[[Hosts], Outcome], ...]] = (
+STORY: Final[Sequence[Step]] = (
     start_master,
     join,
     plan,

@@ -25,7 +25,7 @@ VERSION: Final = 1
 DOMAIN: Final = b"lbmaster envelope 1\x00"
 """Keeps a signature made for another purpose with the same key from passing as an envelope's."""
 
-TYPES: Final = frozenset({"state", "release", "reconcile", "trial", "beacon", "ack"})
+TYPES: Final = frozenset({"state", "release", "reconcile", "trial", "examine", "beacon", "ack"})
 
 KEY_ID_BYTES: Final = 8
 SIGNATURE_BYTES: Final = 64

@@ -68,7 +68,10 @@ class Failover(Data, frozen=True):
 
 
 class DriftFound(Data, frozen=True):
-    """The host is not as it shall be although nothing was pushed; `trigger` says what made the minion look."""
+    """The host is not as it shall be although nothing was pushed; `trigger` says what made the minion look.
+
+    Told once for each thing: with `drift: heal` its repair follows, with `drift: report` it stays as it is.
+    """
 
     TYPE: ClassVar[str] = "drift.found"
     trigger: str
@@ -93,10 +96,49 @@ class DriftUnhealed(Data, frozen=True):
     errors: tuple[str, ...]
 
 
+class DriftGone(Data, frozen=True):
+    """What was only reported (`drift: report`) is as it shall be again, without our doing."""
+
+    TYPE: ClassVar[str] = "drift.gone"
+    steps: Steps
+
+
+class DriftContested(Data, frozen=True):
+    """Somebody keeps changing these things of one `kind` back: repaired `times` times in `seconds`, and broken again.
+
+    The next repair is made `pause` seconds after the last one; told again whenever the pause grows.
+    """
+
+    TYPE: ClassVar[str] = "drift.contested"
+    kind: str
+    identities: tuple[str, ...]
+    times: int
+    seconds: float
+    pause: float
+
+
+class DriftSettled(Data, frozen=True):
+    """What was contested has stayed as it shall be for a while, and is repaired at once from now on."""
+
+    TYPE: ClassVar[str] = "drift.settled"
+    kind: str
+    identities: tuple[str, ...]
+    times: int
+    seconds: float
+
+
 class Foreign(Data, frozen=True):
     """IPVS entries that are none of ours: reported once, left alone."""
 
     TYPE: ClassVar[str] = "ipvs.foreign"
+    identities: tuple[str, ...]
+
+
+class Adopted(Data, frozen=True):
+    """Things that shall be there were there already, before they were ours: kept as they are, and ours from now on."""
+
+    TYPE: ClassVar[str] = "state.adopted"
+    kind: str
     identities: tuple[str, ...]
 
 
@@ -236,8 +278,8 @@ EVENT_TYPES: Final[dict[str, type[Data]]] = {
     data.TYPE: data
     for data in (
         VrrpTransition, SplitBrain, SplitBrainEnded, Failover,
-        DriftFound, DriftHealed, DriftUnhealed, Foreign,
-        StateStaged, StateApplied, StateRefused,
+        DriftFound, DriftHealed, DriftUnhealed, DriftGone, DriftContested, DriftSettled, Foreign,
+        Adopted, StateStaged, StateApplied, StateRefused,
         KeepalivedStarted, KeepalivedStopped, KeepalivedDied, ConfigReplaced,
         MinionStarted, MinionOnline, MinionLost, MessageRefused,
         PushStarted, PushFinished, KeyPending, KeyAccepted, KeyRevoked,

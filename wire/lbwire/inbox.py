@@ -4,12 +4,12 @@ The rules, in the order in which they are checked:
 
 1. The envelope is whole, of our version, signed by a trusted key, of a known type (`envelope.unseal`).
 2. The audience is this host, its cluster, a role, or everyone, as fits the type. A state or trial for a role is for
-   this host only if it names the host, or if the host holds an earlier state of that role (it was taken out); a release
-   or reconcile only if the host holds a state of that cluster.
+   this host only if it names the host, or if the host holds an earlier state of that role (it was taken out); a release,
+   reconcile or examine only if the host holds a state of that cluster.
 3. The payload is what its type says.
 4. A state's generation never goes back, and a generation never has two contents. The same state again is accepted
    and marked `repeated`.
-5. A command number (release, reconcile, trial) is higher than every one before it in that cluster.
+5. A command number (release, reconcile, trial, examine) is higher than every one before it in that cluster.
 
 A refused message raises and changes nothing. Beacons and acks carry only numbers that the receiver compares with its
 own and so need no memory.
@@ -24,10 +24,10 @@ import msgspec
 
 from .envelope import Envelope, Keys, unseal
 from .errors import ConflictingGeneration, Malformed, RepeatedCommand, StaleGeneration, UnknownAudience
-from .messages import FromMaster, Reconcile, Release, State, Trial, open_payload
+from .messages import Examine, FromMaster, Reconcile, Release, State, Trial, open_payload
 from .topics import CLUSTER, EVERYONE, ROLE_AUDIENCES, host_audience
 
-COMMANDS: Final = frozenset({"release", "reconcile", "trial"})
+COMMANDS: Final = frozenset({"release", "reconcile", "trial", "examine"})
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -81,6 +81,7 @@ class Inbox(msgspec.Struct, frozen=True):
             "trial": ROLE_AUDIENCES,
             "release": {CLUSTER, mine},
             "reconcile": {CLUSTER, mine},
+            "examine": {CLUSTER, mine},
             "beacon": {EVERYONE},
             "ack": {mine},
         }[envelope.type]
@@ -94,7 +95,7 @@ class Inbox(msgspec.Struct, frozen=True):
         match message:
             case State() | Trial() if self.host not in message.hosts and envelope.audience not in held:
                 raise UnknownAudience(f"{self.host} has no part in {envelope.audience} of {envelope.cluster}")
-            case Release() | Reconcile() if not held:
+            case Release() | Reconcile() | Examine() if not held:
                 raise UnknownAudience(f"{self.host} holds no state of {envelope.cluster}")
 
 

@@ -59,6 +59,10 @@ class Trial(FromMaster, frozen=True):
     desired: dict[str, Any]
 
 
+class Examine(FromMaster, frozen=True):
+    """Look at the host for what is known to break clusters, and say what was found; change nothing."""
+
+
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a cluster stands: the generation released to all its hosts, and the last command number used."""
 
@@ -84,6 +88,7 @@ MASTER_TYPES: Final[dict[str, type[FromMaster]]] = {
     "release": Release,
     "reconcile": Reconcile,
     "trial": Trial,
+    "examine": Examine,
     "beacon": Beacon,
     "ack": Ack,
 }
@@ -232,7 +237,34 @@ class Reconciled(FromMinion, frozen=True, tag="reconciled"):
     remaining: Number
 
 
-MINION_MESSAGE: TypeAlias = Hello | Events | Sample | Planned | Reconciled
+class Symptom(msgspec.Struct, frozen=True):
+    """One thing that is, or may become, wrong: `id` is that of the pitfall ("R2"), `severity` error, warning or info.
+
+    `subject` names the object, `seen` what was found, `means` why that matters, `repair` the command or setting.
+    """
+
+    id: str
+    severity: str
+    subject: str
+    seen: str
+    means: str
+    repair: str
+
+
+class Examined(FromMinion, frozen=True, tag="examined"):
+    """The answer to an examine: what was found, or why nothing could be.
+
+    `facts` are for comparisons between hosts, as texts by name ("mac eth1" -> "02:00:00:00:00:03").
+    """
+
+    cluster: Name
+    command: Number
+    symptoms: tuple[Symptom, ...] = ()
+    facts: dict[str, str] = {}
+    error: Text = ""
+
+
+MINION_MESSAGE: TypeAlias = Hello | Events | Sample | Planned | Reconciled | Examined
 
 
 def encode(message: FromMinion) -> bytes:

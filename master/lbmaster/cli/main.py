@@ -16,6 +16,7 @@ from .events import events
 from .keys import keys
 from .plan import plan
 from .push import push
+from .show import show
 from .stats import stats
 from .status import reconcile, status
 from .verb import Family, Verb
@@ -74,5 +75,5 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "lbmaster", "_LBMASTER_COMPLETE").source())
 
 
-for command in (init, serve, keys, check, schema, plan, push, status, stats, events, reconcile, completion):
+for command in (init, serve, keys, check, schema, show, plan, push, status, stats, events, reconcile, completion):
     main.add_command(command)

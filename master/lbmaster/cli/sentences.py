@@ -17,10 +17,15 @@ from .text import count, seconds
 
 _BAD: Final = frozenset({
     "vrrp.split_brain", "drift.unhealed", "state.refused", "keepalived.died", "keepalived.stopped", "minion.lost",
-    "message.refused",
+    "message.refused", "drift.contested",
 })  # fmt: skip
 _WARN: Final = frozenset({"failover", "drift.found", "ipvs.foreign", "keepalived.config_replaced", "key.pending"})
-_GOOD: Final = frozenset({"drift.healed", "state.applied", "minion.online", "vrrp.split_brain_ended"})
+_GOOD: Final = frozenset(
+    {"drift.healed", "drift.gone", "drift.settled", "state.applied", "minion.online", "vrrp.split_brain_ended"}
+)
+
+_FEW: Final = 5
+"""So many names of a long list are said."""
 
 
 def sentence(event_type: str, data: Mapping[str, Any]) -> str:
@@ -84,6 +89,16 @@ def _unhealed(it: e.DriftUnhealed) -> str:
     return f"could not heal what {it.trigger} showed{errors}; remaining: {_steps(it.remaining)}"
 
 
+def _contested(it: e.DriftContested) -> str:
+    head = f"somebody keeps changing back {it.kind} {_some(it.identities)}"
+    return f"{head}: repaired {it.times} times in {seconds(it.seconds)}; the next time after {seconds(it.pause)}"
+
+
+def _some(identities: tuple[str, ...]) -> str:
+    more = f" and {count(len(identities) - _FEW, 'other')}" if len(identities) > _FEW else ""
+    return ", ".join(identities[:_FEW]) + more
+
+
 def _push_finished(it: e.PushFinished) -> str:
     problems = "".join(f"; {host}: {problem}" for host, problem in sorted(it.problems.items()))
     return f"push of generation {it.generation} {it.outcome} after {seconds(it.seconds)}{problems}"
@@ -103,7 +118,11 @@ SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "drift.found": lambda it: f"not as it shall be (seen by {it.trigger}): {_steps(it.steps)}",
     "drift.healed": lambda it: f"healed in {seconds(it.seconds)} (seen by {it.trigger}): {_steps(it.steps)}",
     "drift.unhealed": _unhealed,
+    "drift.gone": lambda it: f"as it shall be again, by somebody else: {_steps(it.steps)}",
+    "drift.contested": _contested,
+    "drift.settled": lambda it: f"nobody changes back {it.kind} {_some(it.identities)} any more",
     "ipvs.foreign": lambda it: f"not ours, left alone: {', '.join(it.identities)}",
+    "state.adopted": lambda it: f"was there already and is ours now: {it.kind} {_some(it.identities)}",
     "state.staged": lambda it: f"generation {it.generation} staged: {count(len(it.steps), 'change')} to make",
     "state.applied": lambda it: f"generation {it.generation} applied in {seconds(it.seconds)}: {_steps(it.steps)}",
     "state.refused": lambda it: f"generation {it.generation} refused ({it.phase}): {it.reason}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lbminion.errors import ChangeError
-from lbminion.netlink.addresses import Addresses, interfaces
+from lbminion.netlink.addresses import Addresses, UnusableAddress, interfaces
 from lbstates.kinds.address import Address
 from lbstates.plan import Change
 
@@ -38,6 +38,8 @@ class HostAddresses:
         errors = []
         for change in changes:
             try:
+                if isinstance(change.before, UnusableAddress):  # the kernel keeps what it once found out about one
+                    await self._addresses.delete(change.before)
                 if isinstance(change.after, Address):
                     await self._addresses.add(change.after)
                 elif isinstance(change.before, Address):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lbminion.errors import ChangeError
 from lbstates.kinds.kind import Resource
-from lbstates.plan import Change
+from lbstates.plan import Change, Resources
 
 Wanted = Mapping[str, AbstractSet[str]]
 """Kind name -> the identities that are desired or owned."""
@@ -32,4 +32,19 @@ class Handler(Protocol):
 
     def close(self) -> None:
         """Let go of the host; everything stays as it is."""
+        ...
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """A handler of things whose changes the kernel tells nobody: it is asked every second."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+
+    def changed(self, wanted: Wanted, observed: Resources) -> bool:
+        """Tell whether the host is no longer as `observe(wanted)` returned it.
+
+        Cheap, and without side effects: a look at the whole host follows a yes. Raises `HostError`.
+        """
         ...

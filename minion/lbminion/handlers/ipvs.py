@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbminion.errors import ChangeError
-from lbminion.netlink.ipvs import Ipvs, Snapshot
-from lbstates.plan import Change
+from lbminion.errors import ChangeError, NoIpvs
+from lbminion.netlink.ipvs import Ipvs
+from lbminion.netlink.ipvs_table import Snapshot, Table
+from lbstates.plan import Change, Resources
 
 from .handler import Observed, Wanted
 
@@ -22,8 +23,10 @@ class IpvsTable:
     def __init__(self) -> None:
         self._ipvs: Ipvs | None = None
         self.foreign: frozenset[str] = frozenset()
+        self._newest: Table | None = None
 
-    def _table(self) -> Ipvs:
+    def table(self) -> Ipvs:
+        """Open the table, or give the open one. Raises `HostError`."""
         if self._ipvs is None:
             self._ipvs = Ipvs()
         return self._ipvs
@@ -31,16 +34,33 @@ class IpvsTable:
     async def observe(self, wanted: Wanted) -> Observed:
         if not (wanted["service"] or wanted["destination"]):
             return {"service": {}, "destination": {}}
-        table = self._table().read()
+        table = self._snapshot(self.table()).table
         self.foreign = frozenset(table.foreign)
-        return {"service": dict(table.services), "destination": dict(table.destinations)}
+        return {"service": table.services, "destination": table.destinations}
 
     async def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
-        return self._table().apply(changes)
+        return self.table().apply(changes)
 
     def snapshot(self) -> Snapshot | None:
         """Read table and counters, None where nothing of ours is in the table. Raises `HostError`."""
-        return None if self._ipvs is None else self._ipvs.snapshot()
+        return None if self._ipvs is None else self._snapshot(self._ipvs)
+
+    def changed(self, wanted: Wanted, observed: Resources) -> bool:
+        """By the newest snapshot, so that the table is read once a second and not twice."""
+        if self._newest is None or not (wanted["service"] or wanted["destination"]):
+            return False
+        services, destinations = self._newest.services, self._newest.destinations
+        return services != observed["service"] or destinations != observed["destination"]
+
+    def _snapshot(self, ipvs: Ipvs) -> Snapshot:
+        self._newest = None
+        try:
+            found = ipvs.snapshot()
+            self._newest = found.table
+            return found
+        except NoIpvs:  # somebody took the module out: when it is back, it has another number
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._ipvs is not None:

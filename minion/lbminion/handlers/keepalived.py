@@ -16,7 +16,7 @@ from lbminion.keepalived.process import find
 from lbminion.netlink.addresses import Addresses
 from lbstates.keepalived_conf import vips
 from lbstates.kinds.keepalived import Keepalived
-from lbstates.plan import Change
+from lbstates.plan import Change, Resources
 
 from .handler import Observed, Wanted
 
@@ -46,6 +46,12 @@ class KeepalivedReader:
 
     def _observe(self) -> Keepalived | None:
         return observe(self.paths)
+
+    def changed(self, wanted: Wanted, observed: Resources) -> bool:
+        """Read file and process anew, which takes a fraction of a millisecond."""
+        if not wanted["keepalived"]:
+            return False
+        return observe(self.paths) != observed["keepalived"].get("keepalived")
 
     async def check(self, change: Change) -> None:
         """Have keepalived test the file that a change would bring. Raises `ChangeError`."""

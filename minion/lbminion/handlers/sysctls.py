@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lbminion import sysctl
 from lbminion.errors import ChangeError
 from lbstates.kinds.sysctl import Sysctl
-from lbstates.plan import Change
+from lbstates.plan import Change, Resources
 
 from .handler import Observed, Wanted
 
@@ -19,15 +19,11 @@ class Sysctls:
     kinds = ("sysctl",)
 
     async def observe(self, wanted: Wanted) -> Observed:
-        found = {}
-        for key in wanted["sysctl"]:
-            try:
-                found[key] = Sysctl(key, sysctl.read(key))
-            except ChangeError as error:
-                # A setting that is not there reads as missing; writing it then says why.
-                if error.errno != errno.ENOENT:
-                    raise
-        return {"sysctl": found}
+        return {"sysctl": _read(wanted)}
+
+    def changed(self, wanted: Wanted, observed: Resources) -> bool:
+        """Some microseconds for each wanted setting."""
+        return _read(wanted) != observed.get("sysctl", {})
 
     async def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
         errors = []
@@ -42,3 +38,15 @@ class Sysctls:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _read(wanted: Wanted) -> dict[str, Sysctl]:
+    found = {}
+    for key in wanted["sysctl"]:
+        try:
+            found[key] = Sysctl(key, sysctl.read(key))
+        except ChangeError as error:
+            # A setting that is not there reads as missing; writing it then says why.
+            if error.errno != errno.ENOENT:
+                raise
+    return found

@@ -116,7 +116,10 @@ class Control:
         return observe(self._paths)
 
     async def look(self) -> dict[str, InstanceDump] | None:
-        """Ask keepalived what its instances are (None: it does not run, or cannot tell), and tell what we had missed."""
+        """Ask keepalived what its instances are (None: it does not run, or cannot tell), and tell what we had missed.
+
+        Raises `FifoBlocked`, `OSError`.
+        """
         process = self._find()
         if process is None:
             return None
@@ -125,6 +128,7 @@ class Control:
         except (DumpFailed, ProcessLookupError) as error:
             logger.warning("the state of the instances is unknown: %s", error)
             return None
+        self._fifo.ensure()  # an operator's reload may have replaced it
         self._learn(seen)
         return seen
 
@@ -163,6 +167,7 @@ class Control:
                 logger.warning("keepalived (pid %d) ended while it was told to reload; starting it", process.pid)
             else:
                 marks.record_loaded(self._paths, process, text)
+                self._fifo.follow()
                 self._learn(seen)
                 return "reloaded"
         if self.held:

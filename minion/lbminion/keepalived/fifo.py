@@ -110,6 +110,20 @@ class Fifo:
         self.open()
         return True
 
+    def follow(self) -> None:
+        """Read what keepalived writes to since it loaded its file: it opens the path anew then.
+
+        A FIFO that keepalived itself had made (it was there before the minion, at boot) it removes and makes again. What it
+        wrote before goes first; FIFOs that are no longer at the path are let go. Raises as `open`.
+        """
+        self.ensure()
+        self.drain()
+        current = _identity(self.path)
+        for place in [place for place in self._descriptors if _identity(place[0]) != current]:
+            asyncio.get_running_loop().remove_reader(place[0])
+            os.close(place[0])
+            self._descriptors.remove(place)
+
     def drain(self) -> None:
         """Hand over at once what lies in the FIFO, before a conclusion is drawn from its silence."""
         for descriptor, splitter in self._descriptors:

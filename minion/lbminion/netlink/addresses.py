@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink import NLM_F_DUMP_INTR
 from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD
+from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_DADFAILED, IFA_F_NODAD, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 
 from lbminion.errors import BadKernelMessage, ChangeError, NoAnswer, NotPermitted, kernel_said
 from lbstates.kinds.address import Address
@@ -30,6 +30,16 @@ _READ_AGAIN: Final = 5
 _TIMEOUT: Final = 5.0
 _FINE_TO_ADD: Final = {errno.EEXIST}
 _FINE_TO_DELETE: Final = {errno.EADDRNOTAVAIL, errno.ENODEV}  # an interface that goes takes its addresses with it
+
+
+class UnusableAddress(Address, frozen=True, tag="address"):
+    """An IPv6 address that the host has and does not answer for: another host has it, or it is not known yet.
+
+    It is no address that serves, so it equals none; adding it anew without duplicate address detection makes it one.
+    """
+
+    def describe(self) -> str:
+        return "held back by duplicate address detection"
 
 
 class Addresses:
@@ -55,7 +65,10 @@ class Addresses:
         await self.close()
 
     async def dump(self) -> dict[str, Address]:
-        """Read all addresses, by identity ("lo 10.0.0.1/32"): one with another prefix length is another address."""
+        """Read all addresses, by identity ("lo 10.0.0.1/32"): one with another prefix length is another address.
+
+        Those that the host does not answer for are `UnusableAddress`.
+        """
         for _ in range(_READ_AGAIN):
             async with self._asking() as ipr:
                 messages = [message async for message in await ipr.get_addr()]
@@ -156,9 +169,14 @@ def _addresses(messages: list[Any], names: Mapping[int, str]) -> dict[str, Addre
     for message in messages:
         entry = located(message)
         if entry is not None and entry[0] in names:
-            address = Address(names[entry[0]], entry[1])
+            address = (UnusableAddress if _held_back(message) else Address)(names[entry[0]], entry[1])
             found[address.identity] = address
     return found
+
+
+def _held_back(message: Any) -> bool:  # noqa: ANN401 - a message of pyroute2, which has no types
+    flags = message.get_attr("IFA_FLAGS") or message["flags"]
+    return bool(flags & IFA_F_DADFAILED or (flags & IFA_F_TENTATIVE and not flags & IFA_F_OPTIMISTIC))
 
 
 def _request(address: Address) -> dict[str, object]:

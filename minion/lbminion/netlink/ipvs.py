@@ -1,4 +1,4 @@
-"""The kernel's IPVS table: read it, read its statistics, change it. The bytes are made and read in `ipvs_codec`.
+"""The kernel's IPVS table: read it, read its statistics, change it. The bytes are made and read in the other modules `ipvs_*`.
 
 What to change is decided elsewhere (`lbstates.plan`); what is not named in a change is left alone.
 """
@@ -6,20 +6,38 @@ What to change is decided elsewhere (`lbstates.plan`); what is not named in a ch
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from struct import Struct
 from typing import Final, NamedTuple, Self
 
-from lbminion.errors import BadKernelMessage, ChangeError, NoIpvs, NotPermitted, kernel_said
+from lbminion.errors import BadKernelMessage, ChangeError, HostError, NoIpvs, NotPermitted, kernel_said
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.service import Service
+from lbstates.kinds.sync_daemon import SyncDaemon, SyncRole
+from lbstates.kinds.timeouts import Timeouts
 from lbstates.plan import Change, Verb
 
-from . import ipvs_codec as codec
-from .ipvs_codec import Foreign
-from .ipvs_statistics import DestinationStatistics, ServiceStatistics
+from . import ipvs_destination, ipvs_service
+from . import ipvs_settings as settings
+from . import ipvs_wire as wire
+from .ipvs_key import can_be_asked_for
+from .ipvs_layout import Reader
+from .ipvs_refusal import why_refused
+from .ipvs_table import (
+    Destinations,
+    Services,
+    Snapshot,
+    Span,
+    Statistics,
+    Table,
+    destination_listing,
+    service_listing,
+    statistics_of,
+    table_of,
+)
 from .message import Refusal, attribute, attributes
-from .transport import Refused, Transport
+from .transport import Question, Refused, Transport
 
 _NETLINK_GENERIC: Final = 16
 _GENERIC_CONTROL: Final = 16
@@ -40,26 +58,11 @@ _INSTEAD: Final[dict[tuple[str, Verb, int], Verb]] = {
 _GONE: Final = {("service", errno.ESRCH), ("destination", errno.ESRCH), ("destination", errno.ENOENT)}
 
 
-class Table(NamedTuple):
-    """The IPVS table by identity; `foreign` is what lbstates cannot express, and is not in the other two."""
+class _Dump(NamedTuple):
+    """The question for the destinations of a service, and what was answered last."""
 
-    services: dict[str, Service]
-    destinations: dict[str, Destination]
-    foreign: dict[str, Foreign]
-
-
-class Statistics(NamedTuple):
-    """The statistics of the whole table by identity, foreign entries too (not the destinations of firewall marks)."""
-
-    services: dict[str, ServiceStatistics]
-    destinations: dict[str, DestinationStatistics]
-
-
-class Snapshot(NamedTuple):
-    """One reading of the table. The kernel sends it service by service: it is not of one instant."""
-
-    table: Table
-    statistics: Statistics
+    question: Question
+    listing: Destinations
 
 
 class Ipvs:
@@ -72,15 +75,18 @@ class Ipvs:
         self._transport = Transport(_NETLINK_GENERIC)
         try:
             self._family = _family(self._transport)
-            self._transport.request(self._family, codec.info_request())
+            self._transport.request(self._family, settings.info_request())
         except Refused as error:
             self._transport.close()
-            if error.errno == errno.EPERM:
-                raise NotPermitted("reading the IPVS table") from None
-            raise
+            raise _said(error) from None
         except BaseException:
             self._transport.close()
             raise
+        self._reader = Reader(ipvs_destination.SHAPE)
+        self._services: Services = service_listing(Reader(ipvs_service.SHAPE))
+        self._services_question = self._transport.question(self._family, ipvs_service.services_request())
+        self._dumps: dict[str, _Dump] = {}
+        self._last = Snapshot(Table({}, {}, {}), Statistics({}, {}))
 
     def close(self) -> None:
         """Close the socket; the table stays as it is."""
@@ -97,25 +103,96 @@ class Ipvs:
         return self.snapshot().table
 
     def snapshot(self) -> Snapshot:
-        """Read the whole table with its statistics, which cost nothing more: the kernel sends both at once."""
-        table, statistics = Table({}, {}, {}), Statistics({}, {})
-        for entry in self._transport.dump(self._family, codec.services_request()):
-            key, service, service_statistics = codec.decode_service(entry)
-            statistics.services[service.identity] = service_statistics
-            if isinstance(service, Foreign):
-                table.foreign[service.identity] = service
-            else:
-                table.services[service.identity] = service
-            if key is None:
-                continue
-            for item in self._transport.dump(self._family, codec.destinations_request(key)):
-                destination, destination_statistics = codec.decode_destination(item, key)
-                statistics.destinations[destination.identity] = destination_statistics
-                if isinstance(destination, Foreign):
-                    table.foreign[destination.identity] = destination
-                else:
-                    table.destinations[destination.identity] = destination
-        return Snapshot(table, statistics)
+        """Read the whole table with its statistics, which cost nothing more: the kernel sends both at once.
+
+        What the kernel says in the same bytes as the last time is not decoded again, and is the same object: a table
+        that has not changed is the last `Table`, counters that stand still are the last `Statistics`.
+        """
+        try:
+            specified, counted = self._read()
+        except Refused as error:
+            raise _said(error) from None
+        table, statistics = self._last
+        listings = [dump.listing for dump in self._dumps.values()]
+        if specified:
+            table = table_of(self._services, listings)
+        if counted:
+            statistics = statistics_of(self._services, listings)
+        if specified or counted:
+            self._last = Snapshot(table, statistics)
+        return self._last
+
+    def _read(self) -> tuple[bool, bool]:
+        """Ask for everything; tell whether another table is specified than before, and whether anything was counted."""
+        specified = counted = self._transport.ask(self._services_question)
+        if counted:
+            specified = self._services.read(_entries(self._services_question))
+            if specified:
+                self._dumps = {
+                    identity: self._dumps.get(identity) or self._dump(identity)
+                    for identity in self._services.counted
+                    if can_be_asked_for(identity)
+                }
+        for dump in self._dumps.values():
+            if self._transport.ask(dump.question):
+                counted = True
+                specified |= dump.listing.read(_entries(dump.question))
+        return specified, counted
+
+    def _dump(self, service: str) -> _Dump:
+        request = ipvs_destination.destinations_request(service)
+        return _Dump(self._transport.question(self._family, request), destination_listing(self._reader, service))
+
+    def read_timeouts(self) -> Timeouts:
+        """Read the timeouts of connections."""
+        return settings.decode_timeouts(self._ask(settings.timeouts_request())[0])
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """Set the timeouts; one of 0 stays as it is. Raises `ChangeError`."""
+        self._set("timeouts", timeouts.identity, partial(settings.set_timeouts_request, timeouts))
+
+    def read_daemons(self) -> dict[str, SyncDaemon]:
+        """Read which synchronisation daemons run, by identity."""
+        question = self._transport.question(self._family, settings.daemons_request())
+        try:
+            self._transport.ask(question)
+        except Refused as error:
+            raise _said(error) from None
+        daemons = (settings.decode_daemon(datagram[start:end]) for datagram, start, end in _entries(question))
+        return {daemon.identity: daemon for daemon in daemons}
+
+    def start_daemon(self, daemon: SyncDaemon) -> None:
+        """Start a daemon; one of its role that runs already must be stopped first. Raises `ChangeError`."""
+        self._set("sync_daemon", daemon.identity, partial(settings.start_daemon_request, daemon))
+
+    def stop_daemon(self, role: SyncRole) -> None:
+        """Stop a daemon; that there is none is fine. Raises `ChangeError`."""
+        # Of a thread that is stopped before it ran at all the kernel says EINTR, which netlink takes for "say nothing":
+        # so that not this request is acknowledged, but a question that follows it.
+        requests = [settings.stop_daemon_request(role), settings.info_request()]
+        refused = self._transport.change([(self._family, 0, request) for request in requests])
+        refusal = refused.get(0)
+        if refusal is not None and refusal.errno != errno.ESRCH:
+            raise ChangeError("sync_daemon", role, why_refused("sync_daemon", None, refusal), refusal.errno)
+
+    def _ask(self, payload: bytes) -> list[bytes]:
+        try:
+            answers = self._transport.request(self._family, payload)
+        except Refused as error:
+            raise _said(error) from None
+        if not answers:
+            raise BadKernelMessage("IPVS answered nothing")
+        return answers
+
+    def _set(self, kind: str, identity: str, write: Callable[[], bytes]) -> None:
+        try:
+            self._transport.request(self._family, write())
+        except ValueError as error:
+            raise ChangeError(kind, identity, str(error)) from None
+        except Refused as refused:
+            number = refused.errno or 0
+            why = why_refused(kind, None, Refusal(number, refused.strerror or ""))
+            raise ChangeError(kind, identity, why, number) from None
 
     def apply(self, changes: Sequence[Change]) -> list[ChangeError]:
         """Make changes of the kinds service and destination, in their order; return those that failed.
@@ -156,40 +233,41 @@ class _Unwritable(Exception):
     """The specification does not fit into the kernel's message."""
 
 
+def _entries(question: Question) -> Iterator[Span]:
+    for datagram in question.datagrams:
+        for start, end in question.entries(datagram):
+            yield datagram, start, end
+
+
 def _request(change: Change, verb: Verb) -> bytes:
     specification = change.before if verb == "remove" else change.after
     try:
-        match specification:
-            case Service():
-                return codec.service_request(verb, specification)
-            case Destination():
-                return codec.destination_request(verb, specification)
+        if type(specification) is Destination:
+            return ipvs_destination.destination_request(verb, specification)
+        if type(specification) is Service:
+            return ipvs_service.service_request(verb, specification)
     except ValueError as error:
         raise _Unwritable(str(error)) from None
     raise ValueError(f"{change.verb} {change.kind} {change.identity} is no change of the IPVS table")
 
 
 def _error(change: Change, refusal: Refusal) -> ChangeError:
-    reason = kernel_said(refusal.errno, refusal.text)
-    if refusal.errno == errno.EPERM:
-        reason = str(NotPermitted("changing the IPVS table"))
-    elif isinstance(change.after, Service) and refusal.errno == errno.ENOENT:
-        scheduler = change.after.scheduler
-        reason = f"this kernel has no scheduler {scheduler!r}: try `modprobe ip_vs_{scheduler}`"
-    elif change.kind == "destination" and refusal.errno == errno.ESRCH:
-        reason = "its virtual service is not in the table"
-    return ChangeError(change.kind, change.identity, reason, refusal.errno)
+    return ChangeError(change.kind, change.identity, why_refused(change.kind, change.after, refusal), refusal.errno)
+
+
+def _said(error: Refused) -> HostError:
+    """Say what it means that a question was refused."""
+    if error.errno == errno.EPERM:
+        return NotPermitted("reading the IPVS table")
+    if error.errno == errno.ENOENT:
+        return NoIpvs()  # the module was taken out since the family's number was asked for
+    return HostError(f"reading the IPVS table: {kernel_said(error.errno or 0, error.strerror or '')}")
 
 
 def _family(transport: Transport) -> int:
     """Ask the kernel for the number of the IPVS family; it is given when the module is loaded."""
-    name = attribute(_FAMILY_NAME, codec.FAMILY_NAME.encode() + b"\0")
-    try:
-        answers = transport.request(_GENERIC_CONTROL, _GENERIC_HEADER.pack(_GET_FAMILY, 1, 0) + name)
-    except Refused as error:
-        if error.errno == errno.ENOENT:
-            raise NoIpvs from None
-        raise
+    name = attribute(_FAMILY_NAME, wire.FAMILY_NAME.encode() + b"\0")
+    answers = transport.request(_GENERIC_CONTROL, _GENERIC_HEADER.pack(_GET_FAMILY, 1, 0) + name)
     number = attributes(answers[0], _GENERIC_HEADER.size).get(_FAMILY_ID, b"") if answers else b""
     if len(number) != _U16.size:
         raise BadKernelMessage("the kernel named no number for the netlink family IPVS")

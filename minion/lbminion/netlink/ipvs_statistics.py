@@ -1,28 +1,8 @@
-"""The statistics of the IPVS table: their types, and how they lie in the kernel's messages. Pure."""
+"""The statistics of the IPVS table: their types. How they lie in the kernel's messages is for `ipvs_layout`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from struct import Struct
-from typing import Final, TypeAlias, cast
-
 import msgspec
-
-from lbminion.errors import BadKernelMessage
-
-from .message import attributes
-
-_U32, _U64 = Struct("=I"), Struct("=Q")
-_STATS_FIELDS: Final = range(1, 11)  # connections, packets and bytes in and out, and the rates of the same five
-_STATS64: Final = Struct("=" + "HHQ" * 10)
-_STATS64_HEADERS: Final = tuple(value for kind in _STATS_FIELDS for value in (12, kind))
-_TRIPLE, _VALUE = 3, 2  # length, type, value: the value is the last of three
-_IN_BYTES, _OUT_BYTES = 4, 5
-_STATS_NUMBERS: Final = {kind: _U64 if kind in {_IN_BYTES, _OUT_BYTES} else _U32 for kind in _STATS_FIELDS}
-_STATS64_NUMBERS: Final = dict.fromkeys(_STATS_FIELDS, _U64)
-
-
-Ten: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 
 
 class Traffic(msgspec.Struct, frozen=True):
@@ -55,28 +35,3 @@ class DestinationStatistics(Traffic, frozen=True):
 
     active: int
     inactive: int
-
-
-def traffic(narrow: bytes, wide: bytes | None) -> Ten:
-    """Read the ten numbers of `Traffic`, in its order, from the attributes STATS (`narrow`) and STATS64 (`wide`).
-
-    Those of 64 bits are used where the kernel has them (since 4.1): 32 bits of packets wrap within a day. Raises
-    `BadKernelMessage`.
-    """
-    if wide is None:
-        return _numbers(attributes(narrow), _STATS_NUMBERS)
-    if len(wide) == _STATS64.size:  # ten plain attributes: the layout without PAD, read at one stroke
-        values = _STATS64.unpack(wide)
-        if tuple(value for at, value in enumerate(values) if at % _TRIPLE != _VALUE) == _STATS64_HEADERS:
-            return cast("Ten", values[_VALUE::_TRIPLE])
-    return _numbers(attributes(wide), _STATS64_NUMBERS)
-
-
-def _numbers(found: Mapping[int, bytes], layouts: Mapping[int, Struct]) -> Ten:
-    values = []
-    for kind, layout in layouts.items():
-        value = found.get(kind, b"")
-        if len(value) != layout.size:
-            raise BadKernelMessage(f"IPVS statistics attribute {kind} has {len(value)} bytes instead of {layout.size}")
-        values.append(int(layout.unpack(value)[0]))
-    return cast("Ten", tuple(values))

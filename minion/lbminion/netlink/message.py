@@ -45,23 +45,41 @@ class Refusal(NamedTuple):
     text: str
 
 
-def pack(message: Message) -> bytes:
+def frame(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
     """Write a message as it travels to the kernel, padded so that another may follow."""
-    length = _HEADER.size + len(message.payload)
-    header = _HEADER.pack(length, message.type, message.flags, message.sequence, 0)
-    return header + message.payload + _PADDING[length & 3]
+    length = _HEADER.size + len(payload)
+    return _HEADER.pack(length, kind, flags, sequence, 0) + payload + _PADDING[length & 3]
+
+
+def places(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Find the messages of one datagram: type, flags, sequence number, and where the content begins and ends."""
+    offset, total = 0, len(data)
+    while offset < total:
+        if total - offset < _HEADER.size:
+            raise BadKernelMessage(f"{total - offset} bytes left where a netlink header takes {_HEADER.size}")
+        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+        if not _HEADER.size <= length <= total - offset:
+            raise BadKernelMessage(f"a netlink message says {length} bytes of the {total - offset} that are there")
+        yield kind, flags, sequence, offset + _HEADER.size, offset + length
+        offset += length + 3 & ~3
 
 
 def split(data: bytes) -> Iterator[Message]:
     """Read the messages of one datagram."""
-    offset, end = 0, len(data)
+    for kind, flags, sequence, start, end in places(data):
+        yield Message(kind, flags, sequence, data[start:end])
+
+
+def spans(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Find the attributes between two places: type, and where the content begins and ends."""
+    offset = start
     while offset < end:
-        if end - offset < _HEADER.size:
-            raise BadKernelMessage(f"{end - offset} bytes left where a netlink header takes {_HEADER.size}")
-        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
-        if not _HEADER.size <= length <= end - offset:
-            raise BadKernelMessage(f"a netlink message says {length} bytes of the {end - offset} that are there")
-        yield Message(kind, flags, sequence, data[offset + _HEADER.size : offset + length])
+        if end - offset < _ATTRIBUTE.size:
+            raise BadKernelMessage(f"{end - offset} bytes left where an attribute takes {_ATTRIBUTE.size}")
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if not _ATTRIBUTE.size <= length <= end - offset:
+            raise BadKernelMessage(f"attribute {kind} says {length} bytes of the {end - offset} that are there")
+        yield kind & _TYPE_MASK, offset + _ATTRIBUTE.size, offset + length
         offset += length + 3 & ~3
 
 
@@ -73,17 +91,7 @@ def attribute(kind: int, payload: bytes) -> bytes:
 
 def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
     """Read the attributes from `start` on: type -> payload (of a repeated type the last)."""
-    found: dict[int, bytes] = {}
-    offset, end = start, len(data)
-    while offset < end:
-        if end - offset < _ATTRIBUTE.size:
-            raise BadKernelMessage(f"{end - offset} bytes left where an attribute takes {_ATTRIBUTE.size}")
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if not _ATTRIBUTE.size <= length <= end - offset:
-            raise BadKernelMessage(f"attribute {kind} says {length} bytes of the {end - offset} that are there")
-        found[kind & _TYPE_MASK] = data[offset + _ATTRIBUTE.size : offset + length]
-        offset += length + 3 & ~3
-    return found
+    return {kind: data[begin:end] for kind, begin, end in spans(data, start, len(data))}
 
 
 def refusal(message: Message) -> Refusal:

@@ -1,7 +1,8 @@
 """One netlink socket: sends requests, waits for the answers, matches them by sequence number. Knows no family.
 
 Synchronous on purpose: the kernel answers within the system call that asks (microseconds each, milliseconds for a large
-table), so there is nothing to wait for. The timeout only keeps a lost answer from hanging the minion.
+table), so there is nothing to wait for. The timeout only keeps a lost answer from hanging the minion; the kernel keeps
+it (SO_RCVTIMEO), because Python's own costs a second system call for each of ours.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import errno
 import itertools
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Final, Self
+from struct import Struct
+from typing import Final, NamedTuple, Self
 
 from lbminion.errors import NoAnswer
 
 from . import message
 from .message import Message, Refusal
 
-WINDOW: Final = 128
-"""Requests in one send: more acknowledgements than this can overrun a default receive buffer."""
+WINDOW: Final = 256
+"""Requests in one send. Larger ones gain nothing; if all of them are refused, the answers still fit into the buffer."""
 
 _RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 _DATAGRAM: Final = 64 * 1024  # the kernel builds dumps in pieces of at most 32 KiB
@@ -28,10 +30,60 @@ _SOL_NETLINK: Final = 270
 _CAP_ACK: Final = 10
 _EXT_ACK: Final = 11
 _SO_RCVBUFFORCE: Final = 33
+_CONTROL: Final = (message.ERROR, message.DONE)
+_TIMEVAL: Final = Struct("@ll")
+_TRY_LATER: Final = (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
 class Refused(OSError):
     """The kernel answered with an error: `errno`, and in `strerror` its own words if it sent any."""
+
+
+class Question:
+    """A dump that is asked for again and again, with its last answer: `datagrams`, as the kernel sent them.
+
+    It has one sequence number for all times, so that the same table gives the same bytes: what has not changed can be
+    told by comparing, without reading it.
+    """
+
+    __slots__ = ("datagrams", "request", "sequence")
+
+    def __init__(self, kind: int, payload: bytes, sequence: int) -> None:
+        self.request = message.frame(kind, message.REQUEST | message.DUMP, sequence, payload)
+        self.sequence = sequence
+        self.datagrams: tuple[bytes, ...] = ()
+
+    def entries(self, datagram: bytes) -> Iterator[tuple[int, int]]:
+        """Find the entries of the table in one of the datagrams: where the content of each begins and ends."""
+        for kind, _, sequence, start, end in message.places(datagram):
+            if sequence == self.sequence and kind not in _CONTROL:
+                yield start, end
+
+
+class _Piece(NamedTuple):
+    """One datagram of an answer: whether it holds entries of it, whether it is the last, whether nothing changed."""
+
+    datagram: bytes
+    entries: bool
+    last: bool
+    whole: bool
+
+
+def _piece(datagram: bytes, wanted: int) -> _Piece:
+    """Look at what there is in a datagram of the answer to the request `wanted`. Raises `Refused`."""
+    entries, last, whole = False, False, True
+    for kind, flags, sequence, start, end in message.places(datagram):
+        if sequence != wanted:
+            continue
+        whole = whole and not flags & message.DUMP_INTERRUPTED
+        if kind not in _CONTROL:
+            entries = True
+            continue
+        refusal = message.refusal(Message(kind, flags, sequence, datagram[start:end]))
+        if refusal.errno:
+            raise Refused(refusal.errno, refusal.text)
+        last = True
+    return _Piece(datagram, entries, last, whole)
 
 
 class Transport:
@@ -42,6 +94,8 @@ class Transport:
         self._timeout = timeout
         self._sequence = itertools.count(1)
         self._socket = self._open()
+        self._buffer = bytearray(_DATAGRAM)
+        self._view = memoryview(self._buffer)
 
     def _open(self) -> socket.socket:
         opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, self._protocol)
@@ -50,7 +104,7 @@ class Transport:
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         opened.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
-        opened.settimeout(self._timeout)
+        wait_at_most(opened, self._timeout)
         opened.connect((0, 0))  # the kernel
         return opened
 
@@ -70,25 +124,61 @@ class Transport:
         Raises `Refused` and `NoAnswer`.
         """
         sequence = next(self._sequence)
-        self._send(message.pack(Message(kind, message.REQUEST | message.ACK, sequence, payload)))
+        self._send(message.frame(kind, message.REQUEST | message.ACK, sequence, payload))
         return [answer.payload for answer in self._answers(sequence)]
 
     def dump(self, kind: int, payload: bytes) -> list[bytes]:
-        """Read a whole table, again if it changed meanwhile.
+        """Read a whole table once: the content of each entry. Raises as `ask`."""
+        question = self.question(kind, payload)
+        self.ask(question)
+        return [datagram[start:end] for datagram in question.datagrams for start, end in question.entries(datagram)]
+
+    def question(self, kind: int, payload: bytes) -> Question:
+        """Make a dump that can be asked for with `ask`."""
+        return Question(kind, payload, next(self._sequence))
+
+    def ask(self, question: Question) -> bool:
+        """Read a whole table, again if it changed meanwhile; tell whether the answer is another than the last one.
 
         Raises `Refused`, and `NoAnswer` also when the table changed during each of the attempts.
         """
         for _ in range(_READ_AGAIN):
-            sequence = next(self._sequence)
-            self._send(message.pack(Message(kind, message.REQUEST | message.DUMP, sequence, payload)))
-            interrupted = False
-            entries = []
-            for answer in self._answers(sequence):
-                interrupted = interrupted or bool(answer.flags & message.DUMP_INTERRUPTED)
-                entries.append(answer.payload)
-            if not interrupted:
-                return entries
+            try:
+                datagrams = self._dump(question)
+            except Refused:
+                raise
+            except BaseException:
+                self._renew()  # what is left of this answer would be taken for the next one
+                raise
+            if datagrams is not None:
+                changed = datagrams != question.datagrams
+                question.datagrams = datagrams
+                return changed
         raise NoAnswer(f"a kernel table changed during each of {_READ_AGAIN} attempts to read it")
+
+    def _dump(self, question: Question) -> tuple[bytes, ...] | None:
+        """Return the datagrams of the answer, the very objects of the last one where they are the same.
+
+        None when the table changed while the kernel wrote it down.
+        """
+        self._send(question.request)
+        known = question.datagrams
+        found: list[bytes] = []
+        whole = True
+        while True:
+            size = self._receive()
+            at = len(found)
+            if at < len(known) and size == len(known[at]) and self._buffer.startswith(known[at]):
+                found.append(known[at])
+                if at == len(known) - 1:  # the last one said that it is the last
+                    return tuple(found) if whole else None
+                continue
+            piece = _piece(bytes(self._view[:size]), question.sequence)
+            if piece.entries or piece.last:
+                found.append(piece.datagram)
+            whole = whole and piece.whole
+            if piece.last:
+                return tuple(found) if whole else None
 
     def change(self, requests: Sequence[tuple[int, int, bytes]]) -> dict[int, Refusal]:
         """Send changes (type, flags beside REQUEST, payload); return index -> refusal of those that were refused.
@@ -97,27 +187,25 @@ class Transport:
         Raises `NoAnswer`: then it is not known which of the changes were made.
         """
         refused: dict[int, Refusal] = {}
+        frame, plain = message.frame, message.REQUEST
         for start in range(0, len(requests), WINDOW):
             window = requests[start : start + WINDOW]
-            index_of = {next(self._sequence): start + position for position in range(len(window))}
-            last = max(index_of)
-            self._send(
-                b"".join(
-                    message.pack(
-                        Message(kind, flags | message.REQUEST | (message.ACK if seq == last else 0), seq, body)
-                    )
-                    for seq, (kind, flags, body) in zip(index_of, window, strict=True)
-                )
-            )
-            for seq, refusal in self._acknowledgements(last):
-                if refusal.errno and seq in index_of:
-                    refused[index_of[seq]] = refusal
+            first = next(self._sequence)
+            last = first + len(window) - 1
+            self._sequence = itertools.count(last + 1)
+            frames = [frame(kind, flags | plain, at, body) for at, (kind, flags, body) in enumerate(window[:-1], first)]
+            kind, flags, body = window[-1]
+            frames.append(frame(kind, flags | plain | message.ACK, last, body))
+            self._send(b"".join(frames))
+            for sequence, refusal in self._acknowledgements(last):
+                if refusal.errno and first <= sequence <= last:
+                    refused[start + sequence - first] = refusal
         return refused
 
     def _acknowledgements(self, last: int) -> Iterator[tuple[int, Refusal]]:
         """Yield what the kernel says about requests, up to and with the one that is numbered `last`."""
         while True:
-            for answer in message.split(self._receive()):
+            for answer in message.split(self._datagram()):
                 if answer.type == message.ERROR:
                     yield answer.sequence, message.refusal(answer)
                     if answer.sequence == last:
@@ -126,10 +214,10 @@ class Transport:
     def _answers(self, sequence: int) -> Iterator[Message]:
         """Yield the answers to one request; raises `Refused`. Late answers to an earlier one are passed over."""
         while True:
-            for answer in message.split(self._receive()):
+            for answer in message.split(self._datagram()):
                 if answer.sequence != sequence:
                     continue
-                if answer.type not in {message.ERROR, message.DONE}:
+                if answer.type not in _CONTROL:
                     yield answer
                     continue
                 refusal = message.refusal(answer)
@@ -140,23 +228,36 @@ class Transport:
     def _send(self, data: bytes) -> None:
         try:
             self._socket.send(data)
-        except TimeoutError:
+        except BlockingIOError:
             self._renew()
             raise NoAnswer("the kernel took no netlink request") from None
 
-    def _receive(self) -> bytes:
+    def _datagram(self) -> bytes:
+        return bytes(self._view[: self._receive()])
+
+    def _receive(self) -> int:
+        """Receive one datagram into the buffer and return its size."""
         try:
-            return self._socket.recv(_DATAGRAM)
-        except TimeoutError:
-            self._renew()
-            raise NoAnswer(f"the kernel did not answer a netlink request within {self._timeout:g} s") from None
+            return self._socket.recv_into(self._buffer)
         except OSError as error:
-            if error.errno != errno.ENOBUFS:
+            if error.errno in _TRY_LATER:
+                why = f"the kernel did not answer a netlink request within {self._timeout:g} s"
+            elif error.errno == errno.ENOBUFS:
+                why = "the kernel's netlink answers overran the receive buffer and were lost"
+            else:
                 raise
             self._renew()
-            raise NoAnswer("the kernel's netlink answers overran the receive buffer and were lost") from None
+            raise NoAnswer(why) from None
 
     def _renew(self) -> None:
         # A socket with a half-read dump refuses the next one (EBUSY), so it is of no more use.
         self._socket.close()
         self._socket = self._open()
+
+
+def wait_at_most(opened: socket.socket, seconds: float) -> None:
+    """Bound each blocking call of a socket; what takes longer raises `BlockingIOError`."""
+    whole = int(seconds)
+    bound = _TIMEVAL.pack(whole, round((seconds - whole) * 1_000_000))
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)

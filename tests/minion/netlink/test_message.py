@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lbminion.errors import BadKernelMessage
 from lbminion.netlink import message
-from lbminion.netlink.message import Message, Refusal, attribute, attributes, pack, refusal, split
+from lbminion.netlink.message import Message, Refusal, attribute, attributes, frame, refusal, split
 
 messages = st.builds(
     Message,
@@ -23,7 +23,7 @@ messages = st.builds(
 
 @given(st.lists(messages, max_size=5))
 def test_messages_of_one_datagram_are_read_back_in_order(several: list[Message]) -> None:
-    assert list(split(b"".join(pack(one) for one in several))) == several
+    assert list(split(b"".join(frame(*one) for one in several))) == several
 
 
 @given(st.dictionaries(st.integers(0, 0x3FFF), st.binary(max_size=20), max_size=5), st.binary(max_size=8))
@@ -47,7 +47,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 @given(messages.filter(lambda one: len(one.payload) > 0), st.data())
 def test_a_datagram_that_is_cut_short_is_refused(one: Message, data: st.DataObject) -> None:
-    whole = pack(one)
+    whole = frame(*one)
     length = 16 + len(one.payload)
     with pytest.raises(BadKernelMessage):
         list(split(whole[: data.draw(st.integers(1, length - 1))]))

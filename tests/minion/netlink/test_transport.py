@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lbminion.errors import NoAnswer
+from lbminion.errors import BadKernelMessage, NoAnswer
 from lbminion.netlink import message
-from lbminion.netlink.message import Message, Refusal, pack, split
-from lbminion.netlink.transport import WINDOW, Refused, Transport
+from lbminion.netlink.message import Message, Refusal, frame, split
+from lbminion.netlink.transport import WINDOW, Refused, Transport, wait_at_most
 
 Reply = Callable[[list[Message]], bytes | OSError]
 
@@ -33,7 +33,7 @@ class Scripted(Transport):
             self.kernel.close()
         self.opened += 1
         ours, self.kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        ours.settimeout(self._timeout)
+        wait_at_most(ours, self._timeout)
         return ours
 
     def _send(self, data: bytes) -> None:
@@ -53,12 +53,12 @@ class Scripted(Transport):
 def answer(request: Message, *payloads: bytes, flags: int = 0) -> bytes:
     """A dump's entries and its end."""
     entries = [Message(20, flags, request.sequence, payload) for payload in payloads]
-    return b"".join(pack(one) for one in [*entries, Message(message.DONE, flags, request.sequence, bytes(4))])
+    return b"".join(frame(*one) for one in [*entries, Message(message.DONE, flags, request.sequence, bytes(4))])
 
 
 def error(request: Message, number: int) -> bytes:
     """An error message; number 0 acknowledges."""
-    return pack(Message(message.ERROR, 0, request.sequence, struct.pack("=i", -number) + bytes(16)))
+    return frame(*Message(message.ERROR, 0, request.sequence, struct.pack("=i", -number) + bytes(16)))
 
 
 def silence(_: list[Message]) -> bytes:
@@ -102,13 +102,76 @@ def test_a_table_that_never_stands_still_is_given_up() -> None:
 
 def test_a_dump_that_the_kernel_refuses_or_breaks_off_has_its_errno() -> None:
     def broken_off(sent: list[Message]) -> bytes:
-        return pack(Message(message.DONE, 0, sent[0].sequence, struct.pack("=i", -errno.ENOMEM)))
+        return frame(*Message(message.DONE, 0, sent[0].sequence, struct.pack("=i", -errno.ENOMEM)))
 
     with Scripted(lambda sent: error(sent[0], errno.EPERM), broken_off) as transport:
         for number in (errno.EPERM, errno.ENOMEM):
             with pytest.raises(Refused) as caught:
                 transport.dump(22, b"")
             assert caught.value.errno == number
+
+
+def test_the_same_answer_is_the_same_object_and_no_change() -> None:
+    entries = (b"one!", b"two!")
+    with Scripted(*[lambda sent: answer(sent[0], *entries)] * 3, lambda sent: answer(sent[0], b"one!")) as transport:
+        question = transport.question(22, b"")
+        assert transport.ask(question)
+        (first,) = question.datagrams
+        assert not transport.ask(question)
+        assert question.datagrams[0] is first
+        assert [first[start:end] for start, end in question.entries(first)] == list(entries)
+        assert not transport.ask(question)
+        assert transport.ask(question)
+        assert [question.datagrams[0][start:end] for start, end in question.entries(question.datagrams[0])] == [b"one!"]
+
+
+def test_an_answer_in_pieces_is_put_together_and_compared_piece_by_piece() -> None:
+    def in_pieces(*payloads: bytes) -> Reply:
+        def reply(sent: list[Message]) -> bytes:
+            for payload in payloads:
+                transport.kernel.send(frame(20, 0, sent[0].sequence, payload))
+            return answer(sent[0])
+
+        return reply
+
+    scripts = [
+        in_pieces(b"one!", b"two!"),
+        in_pieces(b"one!", b"new!"),
+        in_pieces(b"one!"),
+        in_pieces(b"one!", b"two!"),
+    ]
+    with Scripted(*scripts) as transport:
+        question = transport.question(22, b"")
+        found = []
+        for _ in scripts:
+            assert transport.ask(question)
+            found.append(
+                [datagram[start:end] for datagram in question.datagrams for start, end in question.entries(datagram)]
+            )
+    assert found == [[b"one!", b"two!"], [b"one!", b"new!"], [b"one!"], [b"one!", b"two!"]]
+
+
+def test_an_answer_to_something_else_is_no_part_of_a_dump() -> None:
+    def late(sent: list[Message]) -> bytes:
+        transport.kernel.send(answer(sent[0]._replace(sequence=999), b"old!"))
+        return answer(sent[0], b"new!")
+
+    with Scripted(late) as transport:
+        assert transport.dump(22, b"") == [b"new!"]
+
+
+def test_after_rubbish_in_a_dump_the_rest_of_it_is_not_taken_for_the_next_answer() -> None:
+    def rubbish(sent: list[Message]) -> bytes:
+        transport.kernel.send(b"rubbish")
+        return answer(sent[0], b"rest")
+
+    with Scripted(rubbish, lambda sent: answer(sent[0], b"good")) as transport:
+        question = transport.question(22, b"")
+        with pytest.raises(BadKernelMessage):
+            transport.ask(question)
+        assert transport.opened == 2
+        assert transport.ask(question)
+        assert [question.datagrams[0][start:end] for start, end in question.entries(question.datagrams[0])] == [b"good"]
 
 
 def test_changes_go_in_windows_and_only_the_last_of_each_asks_for_an_acknowledgement() -> None:

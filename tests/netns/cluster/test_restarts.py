@@ -43,14 +43,14 @@ def test_what_happens_without_a_master_is_healed_at_once_and_told_later(
     """Once and in order, by a minion that does not restart; nothing is said twice to whoever resumes by cursor."""
     since = place.cursor()
     place.stop_master(number)
-    for times in range(1, 11):
+    for times in range(1, 4):  # a fourth time within a minute would be a contest
         server.ip("address", "del", f"{VIP}/32", "dev", "lo")
         server.until(lambda least=2 * times: _spooled(server) >= least, "both events are on the disk")
         assert server.on_lo() == {f"{VIP}/32"}
     place.start_master()
-    server.until(lambda: len(server.events("drift.healed", since=since)) >= 10, "all events have arrived")
+    server.until(lambda: len(server.events("drift.healed", since=since)) >= 3, "all events have arrived")
     happened = [event["type"] for event in server.events("drift.*", since=since)]
-    assert happened == ["drift.found", "drift.healed"] * 10
+    assert happened == ["drift.found", "drift.healed"] * 3
     assert in_order_and_once(server)
     assert server.process is not None
     assert server.process.poll() is None

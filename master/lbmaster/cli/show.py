@@ -1,0 +1,105 @@
+"""`lbmaster show`: what a cluster file makes of its hosts, without a master."""
+
+# ruff: noqa: D301 - click wants the backspace character itself
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from . import exits, screen
+from .context import Failure, json_option, read_file
+from .verb import Verb
+
+INTERFACE = "eth0"
+"""What a host's interface is called unless the file or the user says otherwise."""
+
+if TYPE_CHECKING:
+    from lbstates.clusterfile.model import Cluster
+    from lbstates.desired import DirectorState
+
+
+@click.command(cls=Verb, epilog=exits.HELP)
+@click.argument("words", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="[placement] FILE")
+@click.option("--host", metavar="NAME", help="Show what would be on this host.")
+@click.option(
+    "--interface",
+    metavar="NAME",
+    default=INTERFACE,
+    show_default=True,
+    help="The host's interface, where the file names none: only the host itself knows it.",
+)
+@json_option
+def show(words: tuple[str, ...], host: str | None, interface: str, as_json: bool) -> int:
+    """Show what a cluster file means; needs no master, and changes nothing.
+
+    With --host: what would be on that host, keepalived.conf, the table as `ipvsadm -Sn` would print it (and, other than
+    there, with thresholds), addresses, sysctls, modules, marks. With `placement`: which director is the home of which
+    VIP, who takes what when whom dies, and how even that is. FILE may be - for standard input.
+
+    \b
+    Examples:
+      lbmaster show cluster.yaml --host netology3
+      lbmaster show cluster.yaml --host netology3 --json | jq -r .keepalived_conf
+      lbmaster show placement cluster.yaml
+      lbmaster show placement --json cluster.yaml | jq '.instances.web.order'
+    """
+    match words:
+        case ("placement", file) if host is None:
+            return _placement(file, as_json=as_json)
+        case (file,) if host is not None:
+            return _host(file, host, interface, as_json=as_json)
+        case _:
+            raise click.UsageError("say what to show: lbmaster show FILE --host NAME, or lbmaster show placement FILE")
+
+
+def _host(file: str, host: str, interface: str, *, as_json: bool) -> int:
+    cluster = _cluster(file)
+    from lbmaster.offline import Unshown, host_view  # noqa: PLC0415 - loaded when needed: --help stays quick
+
+    from .render_host import host_document, host_page  # noqa: PLC0415
+
+    try:
+        view = host_view(cluster, host, interface)
+    except Unshown as error:
+        raise Failure(f"{file}: {error}", exits.USAGE, "bad_file") from error
+    if as_json:
+        screen.show_json(host_document(view))
+    else:
+        screen.show(host_page(view))
+    return exits.OK
+
+
+def _placement(file: str, *, as_json: bool) -> int:
+    cluster = _cluster(file)
+    from .render_placement import placement_document, placement_of, placement_page  # noqa: PLC0415
+
+    placement = placement_of(_directors(cluster))
+    if as_json:
+        screen.show_json(placement_document(placement))
+    else:
+        screen.show(placement_page(placement))
+    return exits.OK
+
+
+def _cluster(file: str) -> Cluster:
+    """Read a cluster file; raises `Failure` with the findings of one that is wrong."""
+    text = read_file(file)
+    from lbstates.clusterfile import check  # noqa: PLC0415 - pydantic takes its time
+
+    checked = check(text)
+    if checked.cluster is None or any(finding.severity == "error" for finding in checked.findings):
+        findings = tuple(asdict(finding) for finding in checked.findings)
+        raise Failure(f"{file} cannot be used", exits.USAGE, "bad_file", findings, file)
+    return checked.cluster
+
+
+def _directors(cluster: Cluster) -> DirectorState:
+    from lbstates.compile import compile_cluster  # noqa: PLC0415
+    from lbstates.desired import DirectorState  # noqa: PLC0415
+
+    state = compile_cluster(cluster)["director"]
+    if not isinstance(state, DirectorState):
+        raise TypeError("the role director has a state of another role")
+    return state

@@ -1,0 +1,64 @@
+"""What a cluster file makes of one host, worked out without that host: what only it knows is assumed, and said.
+
+Pure. The minion does the same with what its host really is, and by the same functions of `lbstates`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lbstates.compile import compile_cluster
+from lbstates.desired import ROLES, DirectorState, RoleState
+from lbstates.errors import CannotDerive
+from lbstates.kinds.kind import Resource
+from lbstates.resources import HostFacts, resources_for
+
+if TYPE_CHECKING:  # the model brings pydantic with it
+    from lbstates.clusterfile.model import Cluster
+
+KEEPALIVED: Final = "2.2.7"
+"""Debian 12's: the oldest that is known to work."""
+FIFO: Final = "/run/lbminion/vrrp.fifo"
+
+
+class Unshown(Exception):
+    """The file has no such host, or what only the host knows cannot be assumed for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What a cluster file makes of one host. `assumed`: what only the host itself knows, and what was taken for it."""
+
+    host: str
+    cluster: str
+    roles: tuple[str, ...]
+    resources: tuple[Resource, ...]
+    assumed: dict[str, str]
+
+
+def host_view(cluster: Cluster, host: str, interface: str) -> HostView:
+    """Work out what `host` would have; `interface` is taken where the file names none. Raises `Unshown`."""
+    states = compile_cluster(cluster)
+    roles = [role for role in ROLES if host in states[role].hosts]
+    if not roles:
+        names = ", ".join(name for role in reversed(ROLES) for name in states[role].hosts)
+        raise Unshown(f"there is no host {host}; name one of: {names}")
+    assumed: dict[str, str] = {}
+    resources: dict[Resource, None] = {}
+    try:
+        for role in roles:
+            facts = _facts(states[role], host, interface, assumed)
+            resources |= dict.fromkeys(resources_for(states[role], host, facts))
+    except CannotDerive as error:
+        raise Unshown(str(error)) from error
+    return HostView(host, cluster.cluster, tuple(roles), tuple(resources), assumed)
+
+
+def _facts(state: RoleState, host: str, interface: str, assumed: dict[str, str]) -> HostFacts:
+    named = state.vrrp.interface if isinstance(state, DirectorState) else None
+    if named is None:
+        assumed["interface"] = interface
+    if isinstance(state, DirectorState):
+        assumed["keepalived"] = KEEPALIVED
+    return HostFacts({state.hosts[host]: named or interface}, KEEPALIVED, FIFO)

@@ -1,0 +1,88 @@
+"""What a keepalived.conf says of its VRRP instances, ours or one that somebody edited. Pure.
+
+Reads what is written one keyword per line, which is how we write it; of anything else it makes the best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One `vrrp_instance`; `vips` bare, after the first sorted; `interval` in seconds; numbers are 0 where the file says none."""
+
+    name: str
+    interface: str = ""
+    vrid: int = 0
+    version: int = 2
+    priority: int = 0
+    interval: float = 1.0
+    vips: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> int:
+        """The version of IP by which it is elected: that of its first VIP."""
+        return 6 if any(":" in vip for vip in self.vips[:1]) else 4
+
+
+@dataclass(slots=True)
+class _Block:
+    words: Sequence[str]
+    lines: list[Sequence[str]] = field(default_factory=list)
+    blocks: list[_Block] = field(default_factory=list)
+
+    def value(self, keyword: str, default: str = "") -> str:
+        return next((line[1] for line in self.lines if line[0] == keyword and len(line) > 1), default)
+
+
+def instances(text: str) -> dict[str, Instance]:
+    """Read all instances of a file by name."""
+    top = _parse(iter(text.splitlines()), _Block(()))
+    defaults = next((block for block in top.blocks if block.words[:1] == ["global_defs"]), _Block(()))
+    version = _number(defaults.value("vrrp_version", "2"))
+    found = {}
+    for block in top.blocks:
+        if len(block.words) > 1 and block.words[0] == "vrrp_instance":
+            found[block.words[1]] = _instance(block, version)
+    return found
+
+
+def _parse(lines: Iterator[str], block: _Block) -> _Block:
+    for line in lines:
+        words = line.split("#")[0].split("!")[0].split()
+        if not words:
+            continue
+        if words[-1] == "{":
+            block.blocks.append(_parse(lines, _Block(words[:-1])))
+        elif words == ["}"]:
+            break
+        else:
+            block.lines.append(words)
+    return block
+
+
+def _instance(block: _Block, version: int) -> Instance:
+    vips = [line[0] for inner in block.blocks if inner.words[:1] == ["virtual_ipaddress"] for line in inner.lines]
+    bare = [vip.partition("/")[0] for vip in vips]
+    return Instance(
+        name=block.words[1],
+        interface=block.value("interface"),
+        vrid=_number(block.value("virtual_router_id")),
+        version=_number(block.value("version", str(version))),
+        priority=_number(block.value("priority")),
+        interval=_seconds(block.value("advert_int", "1")),
+        vips=(*bare[:1], *sorted(bare[1:])),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

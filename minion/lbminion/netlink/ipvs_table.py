@@ -1,0 +1,129 @@
+"""The table as it was read last, and the next reading of it: what has not changed is not decoded again. Pure.
+
+An entry whose specification (or whose statistics) are the same stays the very same object from one reading to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from lbstates.kinds.destination import Destination
+from lbstates.kinds.service import Service
+
+from .ipvs_destination import decode_destination
+from .ipvs_layout import Reader, Values
+from .ipvs_service import Foreign, decode_service
+from .ipvs_statistics import DestinationStatistics, ServiceStatistics
+
+Span: TypeAlias = tuple[bytes, int, int]
+"""Where an entry lies: the datagram, where the entry begins, and where it ends."""
+
+
+class Table(NamedTuple):
+    """The IPVS table by identity; `foreign` is what lbstates cannot express, and is not in the other two."""
+
+    services: dict[str, Service]
+    destinations: dict[str, Destination]
+    foreign: dict[str, Foreign]
+
+
+class Statistics(NamedTuple):
+    """The statistics of the whole table by identity, foreign entries too."""
+
+    services: dict[str, ServiceStatistics]
+    destinations: dict[str, DestinationStatistics]
+
+
+class Snapshot(NamedTuple):
+    """One reading of the table. The kernel sends it service by service: it is not of one instant."""
+
+    table: Table
+    statistics: Statistics
+
+
+class _Row(NamedTuple):
+    """One entry: as the kernel said it, and what that means."""
+
+    specification: Values
+    counts: Values
+    identity: str
+    thing: Service | Destination | Foreign
+    statistics: Any
+
+
+Thing = TypeVar("Thing", Service, Destination)
+Counted = TypeVar("Counted", ServiceStatistics, DestinationStatistics)
+
+
+class Listing(Generic[Thing, Counted]):
+    """One dump: all services, or the destinations of one. `things`, `foreign` and `counted` are of the last reading.
+
+    The three are never changed, but replaced when there is something new.
+    """
+
+    def __init__(
+        self, reader: Reader, decode: Callable[[Values], Thing | Foreign], count: Callable[..., Counted]
+    ) -> None:
+        self._reader = reader
+        self._decode: Callable[[Values], Thing | Foreign] = decode
+        self._count: Callable[..., Counted] = count
+        self._rows: list[_Row] = []
+        self.things: dict[str, Thing] = {}
+        self.foreign: dict[str, Foreign] = {}
+        self.counted: dict[str, Counted] = {}
+
+    def read(self, entries: Iterable[Span]) -> bool:
+        """Take the newest dump; tell whether it specifies anything else than the last one. Raises `BadKernelMessage`."""
+        before, rows = self._rows, []
+        other = False
+        for place, (datagram, start, end) in enumerate(entries):
+            specification, counts = self._reader.read(datagram, start, end)
+            old = before[place] if place < len(before) else None
+            if old is None or old.specification != specification:
+                thing = self._decode(specification)
+                rows.append(_Row(specification, counts, thing.identity, thing, self._count(*counts)))
+                other = True
+            elif old.counts != counts:
+                rows.append(_Row(specification, counts, old.identity, old.thing, self._count(*counts)))
+            else:
+                rows.append(old)
+        self._rows = rows
+        self.counted = {row.identity: row.statistics for row in rows}
+        if other or len(rows) != len(before):
+            self.foreign = {row.identity: row.thing for row in rows if isinstance(row.thing, Foreign)}
+            self.things = {row.identity: row.thing for row in rows if row.identity not in self.foreign}  # type: ignore[misc]
+            return True
+        return False
+
+
+def service_listing(reader: Reader) -> Listing[Service, ServiceStatistics]:
+    """Begin with no services."""
+    return Listing(reader, decode_service, ServiceStatistics)
+
+
+def destination_listing(reader: Reader, service: str) -> Listing[Destination, DestinationStatistics]:
+    """Begin with no destinations of the service of this identity."""
+    return Listing(reader, partial(decode_destination, service=service), DestinationStatistics)
+
+
+Services: TypeAlias = Listing[Service, ServiceStatistics]
+Destinations: TypeAlias = Listing[Destination, DestinationStatistics]
+
+
+def table_of(services: Services, destinations: Iterable[Destinations]) -> Table:
+    """Put the listings together."""
+    table = Table(services.things, {}, dict(services.foreign))
+    for listing in destinations:
+        table.destinations.update(listing.things)
+        table.foreign.update(listing.foreign)
+    return table
+
+
+def statistics_of(services: Services, destinations: Iterable[Destinations]) -> Statistics:
+    """Put the listings together."""
+    found = Statistics(services.counted, {})
+    for listing in destinations:
+        found.destinations.update(listing.counted)
+    return found

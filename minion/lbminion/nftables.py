@@ -1,0 +1,74 @@
+"""The nft program: reads and replaces our table. What is in it is written and read by `nft_rules`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Final
+
+from .errors import HostError
+from .nft_rules import FAMILY, TABLE, Reading, Rule, decode, transaction
+
+_SECONDS: Final = 10.0
+_PATH: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
+_NOT_THERE: Final = "No such file or directory"
+
+
+class NoNft(HostError):
+    """The nft program is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("the program nft is not installed: install nftables (Debian: apt-get install nftables)")
+
+
+class Nft:
+    """Our table in the network namespace of the calling thread. Both methods raise `HostError`, and `NoNft`."""
+
+    def __init__(self, program: str = "nft") -> None:
+        self._program = program
+
+    def read(self) -> Reading:
+        """Read the table; one that is not there holds nothing."""
+        done = self._run("--json", "--numeric", "--stateless", "list", "table", FAMILY, TABLE)
+        if done.returncode:
+            if _NOT_THERE in done.stderr:
+                return Reading((), ())
+            raise HostError(f"cannot read the nftables table {FAMILY} {TABLE}: {_words(done)}")
+        try:
+            return decode(json.loads(done.stdout))
+        except (ValueError, RecursionError):
+            return Reading((), ("something that is not JSON",))
+
+    def replace(self, rules: Sequence[Rule]) -> None:
+        """Make the table hold exactly these rules, at one stroke. Raises also `BadRule`."""
+        done = self._run("--json", "--file", "-", text=json.dumps(transaction(rules)))
+        if done.returncode:
+            raise HostError(f"nft refused the table {FAMILY} {TABLE}: {_words(done)}")
+
+    def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":" + _PATH}
+        try:
+            return subprocess.run(
+                [self._program, *arguments],
+                input=text,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SECONDS,
+                env=environment,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise NoNft from None
+        except OSError as error:
+            raise HostError(f"cannot run {self._program}: {error.strerror}") from error
+        except subprocess.TimeoutExpired:
+            raise HostError(f"{self._program} did not end within {_SECONDS:.0f} s") from None
+
+
+def _words(done: subprocess.CompletedProcess[str]) -> str:
+    """Say what nft said first; the rest points into a text that it was given."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return lines[0] if lines else f"it ended with code {done.returncode} and said nothing"

@@ -1,0 +1,102 @@
+"""What of a plan may be done, and what is left as it is, and why: decided from what each cluster wants. Pure.
+
+A host may be in several clusters that want different things done about drift. What any cluster wants healed is healed;
+a generation that was released and is not yet in force is put in force whatever the policy says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from lbstates.desired import DirectorState, RoleState
+from lbstates.kinds.destination import Destination
+from lbstates.kinds.kind import Resource
+from lbstates.kinds.registry import KIND_OF
+from lbstates.plan import Change, Owned, Plan, Resources
+
+Why: TypeAlias = Literal["held", "reported", "contested"]
+"""An operator stopped keepalived; the cluster's policy is to report; somebody keeps changing it back."""
+
+Key: TypeAlias = tuple[str, str]
+"""Kind name and identity."""
+
+_EXCLUSIVE: Final = ("service", "destination")
+"""Kinds of which an exclusive cluster tolerates no foreign ones."""
+
+
+class Left(NamedTuple):
+    """A change that is not made."""
+
+    change: Change
+    why: Why
+
+
+class Share(NamedTuple):
+    """What one cluster wants on this host, in one role, and what it wants done about drift."""
+
+    cluster: str
+    heals: bool
+    exclusive: bool
+    resources: tuple[Resource, ...]
+
+
+def share(state: RoleState, resources: tuple[Resource, ...]) -> Share:
+    """Read the policy of a state of which `resources` were derived."""
+    exclusive = bool(getattr(state, "exclusive", False)) and isinstance(state, DirectorState) and bool(resources)
+    return Share(state.cluster, getattr(state, "drift", "heal") == "heal", exclusive, resources)
+
+
+def with_foreign(owned: Owned, observed: Resources, shares: Iterable[Share]) -> Owned:
+    """Count what is foreign as ours, and so as to be removed, where a cluster wants the table for itself."""
+    if not any(share.exclusive for share in shares):
+        return owned
+    more = {kind: dict.fromkeys(observed.get(kind, {})) | dict(owned.get(kind, {})) for kind in _EXCLUSIVE}
+    return {**owned, **more}
+
+
+def part(plan: Plan, owned: Owned, shares: Sequence[Share], pushed: Collection[str]) -> tuple[Plan, tuple[Left, ...]]:
+    """Part a plan into what may be done, and what is only reported.
+
+    `pushed` are the clusters with a generation that is to be put in force. What is ours and what no cluster wants any
+    more is what is left of an earlier push, and is always done.
+    """
+    healing = [share for share in shares if share.heals or share.cluster in pushed]
+    if not plan or len(healing) == len(shares):
+        return plan, ()
+    wanted = _keys(shares)
+    healed = _keys(healing)
+    alone = any(share.exclusive for share in healing)
+
+    def may(change: Change) -> bool:
+        key = key_of(change)
+        if key in wanted:
+            return key in healed
+        return change.identity in owned.get(change.kind, {}) or alone
+
+    return tuple(filter(may, plan)), tuple(Left(change, "reported") for change in plan if not may(change))
+
+
+def waiting(plan: Plan, contested: Collection[Key]) -> tuple[Plan, tuple[Left, ...]]:
+    """Part a plan into what may be done now, and what has to wait because somebody keeps changing it back.
+
+    A destination waits with its service, without which it cannot be.
+    """
+    if not contested:
+        return plan, ()
+
+    def waits(change: Change) -> bool:
+        if key_of(change) in contested:
+            return True
+        return isinstance(change.after, Destination) and ("service", change.after.service) in contested
+
+    return tuple(it for it in plan if not waits(it)), tuple(Left(it, "contested") for it in plan if waits(it))
+
+
+def key_of(change: Change) -> Key:
+    """Name what a change is of."""
+    return change.kind, change.identity
+
+
+def _keys(shares: Iterable[Share]) -> set[Key]:
+    return {(KIND_OF[type(resource)].name, resource.identity) for share in shares for resource in share.resources}

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.master.cli import examples
+from tests.master.cli.conftest import Run
+
+from lbmaster.cli.page import Line
+from lbmaster.cli.render_host import host_document, host_page
+from lbmaster.offline import HostView
+from lbstates.kinds.destination import Destination
+from lbstates.kinds.mark import Mark
+from lbstates.kinds.module import Module
+from lbstates.kinds.service import Service
+from lbstates.kinds.sysctl import Sysctl
+
+
+def sections(output: str) -> dict[str, list[str]]:
+    """The sections of a page by title."""
+    found = {}
+    for part in output.split("\n\n"):
+        title, *lines = part.splitlines()
+        found[title.rstrip(":")] = [line.removeprefix("  ") for line in lines]
+    return found
+
+
+def test_a_real_server_is_shown(run: Run) -> None:
+    """ARP sysctls and the VIP; offline, and what was assumed is said."""
+    result = run("show", "-", "--host", "netology1", text=examples.CLUSTER_FILE)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    first, assumed = result.stdout.splitlines()[:2]
+    assert first == "netology1: real server of the cluster netology"
+    assert assumed.startswith("Assumed, because only the host itself knows: ")
+    assert "interface eth0" in assumed
+    shown = sections(result.stdout)
+    assert "net/ipv4/conf/eth0/arp_ignore = 1" in shown["sysctl"]
+    assert shown["address"] == ["lo 172.28.128.200/32"]
+
+
+def test_a_director_is_shown(run: Run) -> None:
+    """The table in ipvsadm's words, and the whole keepalived.conf."""
+    output = run("show", "-", "--host", "netology3", text=examples.CLUSTER_FILE).stdout
+
+    assert output.startswith("netology3: director of the cluster netology\n")
+    assert sections(output)["ipvsadm -Sn"] == [
+        "-A -t 172.28.128.200:80 -s rr",
+        "-a -t 172.28.128.200:80 -r 172.28.128.10:80 -g -w 1",
+        "-a -t 172.28.128.200:80 -r 172.28.128.20:80 -g -w 1",
+    ]
+    assert "\n  vrrp_instance web {\n" in output
+    assert "\n      priority 250\n" in output
+
+
+def test_the_interface_can_be_named(run: Run) -> None:
+    """Only the host knows it, so the user may say it."""
+    arguments = ("show", "-", "--host", "netology3", "--interface", "ens3")
+
+    assert "      interface ens3\n" in run(*arguments, text=examples.CLUSTER_FILE).stdout
+
+
+def test_the_interface_of_the_file_is_taken(run: Run) -> None:
+    """Then nothing is assumed about it."""
+    text = f"{examples.CLUSTER_FILE}vrrp: {{interface: bond0.7}}\n"
+    output = run("show", "-", "--host", "netology3", text=text).stdout
+
+    assert "      interface bond0.7\n" in output
+    assert "interface eth0" not in output
+
+
+def test_json_has_keepalived_conf_and_the_table_as_text(run: Run) -> None:
+    """For `keepalived --config-test` and `ipvsadm -R`."""
+    document = json.loads(run("show", "-", "--host", "netology4", "--json", text=examples.CLUSTER_FILE).stdout)
+
+    assert (document["host"], document["cluster"], document["roles"]) == ("netology4", "netology", ["director"])
+    assert document["keepalived_conf"].startswith("# Written by lbmaster")
+    assert document["ipvsadm"][0] == "-A -t 172.28.128.200:80 -s rr"
+    assert document["resources"]["service"][0]["identity"] == "tcp 172.28.128.200:80"
+    assert set(document["resources"]) >= {"sysctl", "service", "destination", "keepalived"}
+
+
+def test_a_real_server_has_no_keepalived_conf(run: Run) -> None:
+    """And no table."""
+    document = json.loads(run("show", "-", "--host", "netology1", "--json", text=examples.CLUSTER_FILE).stdout)
+
+    assert (document["keepalived_conf"], document["ipvsadm"]) == (None, [])
+
+
+def test_a_host_that_the_file_does_not_have_exits_2(run: Run) -> None:
+    """With those that it has."""
+    result = run("show", "-", "--host", "netology9", text=examples.CLUSTER_FILE)
+
+    assert result.exit_code == 2
+    assert "there is no host netology9; name one of: netology3, netology4, netology1, netology2" in result.stderr
+
+
+def test_a_wrong_file_exits_2_with_its_findings(run: Run) -> None:
+    """As check says them."""
+    result = run("show", "-", "--host", "netology1", text=examples.CLUSTER_FILE.replace("port: 80", "port: 99999"))
+
+    assert (result.exit_code, "services[0].port" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("words", [["-"], ["placement", "-", "--host", "netology1"]])
+def test_host_or_placement_must_be_said(run: Run, words: list[str]) -> None:
+    """One of them, not both."""
+    result = run("show", *words, text=examples.CLUSTER_FILE)
+
+    assert (result.exit_code, "lbmaster show FILE --host NAME" in result.stderr) == (2, True)
+
+
+def test_every_kind_has_its_section() -> None:
+    """In the order in which things are put; services and destinations together, with thresholds."""
+    web = Service("tcp", "10.0.0.1", 80, "rr")
+    view = HostView(
+        "d1",
+        "shop",
+        ("director", "realserver"),
+        (
+            Destination(web.identity, "10.0.0.10", 80, "direct", 1, upper=100, lower=50),
+            web,
+            Mark("tcp", "10.0.0.1", ("80", "443"), 7),
+            Sysctl("net/ipv4/ip_forward", "1"),
+            Module("ip_vs"),
+        ),
+        {},
+    )
+
+    assert [line.text for line in host_page(view) if isinstance(line, Line)] == [
+        "d1: director and real server of the cluster shop",
+        "",
+        "module:",
+        "ip_vs",
+        "",
+        "sysctl:",
+        "net/ipv4/ip_forward = 1",
+        "",
+        "mark:",
+        "tcp 10.0.0.1 80,443: mark 7",
+        "",
+        "ipvsadm -Sn:",
+        "-A -t 10.0.0.1:80 -s rr",
+        "-a -t 10.0.0.1:80 -r 10.0.0.10:80 -g -w 1 -x 100 -y 50",
+    ]
+    assert host_document(view)["resources"]["module"] == [{"identity": "ip_vs", "name": "ip_vs"}]
+
+
+def test_a_host_without_a_service_has_nothing() -> None:
+    """And that is said."""
+    assert host_page(HostView("r3", "shop", ("realserver",), (), {}))[-1] == Line(
+        "Nothing: no service needs this host."
+    )
