@@ -47,6 +47,8 @@ class ServiceDestination(Part, frozen=True):
             raise ValueError("which destination is local is not for a desired state to say")
         if (self.tunnel is not None) != (self.forwarding == "tunnel"):
             raise ValueError(f"{self.address} has a tunnel although it is not reached by one, or none although it is")
+        if self.tunnel is not None:
+            _check_tunnel(self.tunnel)
         if self.lower > self.upper:
             raise ValueError(f"the lower threshold of {self.address} is above the upper one")
 
@@ -127,6 +129,14 @@ class IpvsOptions(Part, frozen=True):
     sync: SyncOptions | None = None
     sysctls: dict[SysctlName, SysctlValue] = msgspec.field(default_factory=dict)
     backup_only: bool = False
+
+
+def _check_tunnel(tunnel: Tunnel) -> None:
+    """Raise `ValueError` for what the kernel does not know."""
+    if (tunnel.type == "gue") != (0 < tunnel.port <= words.MAX_PORT):
+        raise ValueError("a gue tunnel needs a UDP port, and no other has one")
+    if tunnel.type == "ipip" and tunnel.checksum != "none":
+        raise ValueError("an ipip tunnel has no checksum")
 
 
 def _check_persistence(persistence: Persistence | None, family: Family) -> None:

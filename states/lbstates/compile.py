@@ -225,8 +225,9 @@ def _service(
         destinations=tuple(_at(destination, own or port) for destination, own in found),
         flags=tuple(sorted(set(service.scheduler_flags))),
         one_packet=service.one_packet,
-        persistence=persistence
-        and Persistence(persistence.timeout, persistence.netmask or CLIENT_PREFIX[family], persistence.engine),
+        persistence=None
+        if persistence is None
+        else Persistence(persistence.timeout, persistence.netmask or CLIENT_PREFIX[family], persistence.engine),
         mark=mark,
         marked_ports=ports(service) if mark and vip else (),
         mark_family=family if mark else "ipv4",
