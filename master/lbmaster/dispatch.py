@@ -54,6 +54,12 @@ class Dispatch:
         self._broadcast.send(topic(cluster, CLUSTER), self._signer.reconcile(cluster, command, reason))
         return command
 
+    def examine(self, cluster: str) -> int:
+        """Have a whole cluster looked at; returns the command number."""
+        command = self._generations.next_command(cluster, broadcast=True)
+        self._broadcast.send(topic(cluster, CLUSTER), self._signer.examine(cluster, command))
+        return command
+
     def trial(self, cluster: str, role: str, state: RoleState, hosts: Iterable[str]) -> int:
         """Ask hosts what would change for one of their roles; returns the command number."""
         command = self._generations.next_command(cluster)

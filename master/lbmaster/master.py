@@ -31,7 +31,7 @@ from lbwire.events import (
     decode_data,
     encode_data,
 )
-from lbwire.messages import Event, Events, Hello, Planned, Reconciled, Sample
+from lbwire.messages import Event, Events, Examined, Hello, Planned, Reconciled, Sample
 
 from . import catch_up, intake
 from .bus import Bus
@@ -39,6 +39,7 @@ from .clusters import NO_TOPOLOGY, Clusters
 from .comparisons import Comparison, Comparisons, Move
 from .config import Config
 from .dispatch import Dispatch
+from .examinations import Examinations
 from .journal import MASTER, MASTER_ENROLMENT, Entry, Position
 from .pushes import Pushes
 from .reactor import Brake, ReconcileCluster, react
@@ -90,6 +91,7 @@ class Master:
         self._doubts: dict[tuple[str, str], tuple[str, float]] = {}
         self._splits, self._brake = Splits(config.split_brain_grace), Brake()
         self._comparisons = Comparisons()
+        self.examinations = Examinations(dispatch, clusters, view)
         self._asked: dict[tuple[str, int], asyncio.Future[Comparison]] = {}
         self.pushes: Pushes
         for enrolment in store.keyring.accepted.values():
@@ -176,6 +178,8 @@ class Master:
                 self.pushes.planned(name, message)
             case Reconciled():
                 self._comparisons.answered(name, message)
+            case Examined():
+                self.examinations.answered(name, message)
             case Refused():
                 self._refuse(name, message)
             case Events():

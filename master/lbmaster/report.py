@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lbwire.messages import Role
+import msgspec
+
+from lbwire.messages import Figures, Role, Statistics
 
 from .generations import Cluster
 from .push import Push
@@ -90,6 +92,11 @@ def _figures(minion: Minion, now: float) -> dict[str, Any]:
         return {"age": None, "services": (), "destinations": ()}
     return {
         "age": round(now - minion.sampled, 3),
-        "services": minion.sample.services,
-        "destinations": minion.sample.destinations,
+        "services": _named(minion.counted.services),
+        "destinations": _named(minion.counted.destinations),
     }
+
+
+def _named(figures: Mapping[str, Figures]) -> tuple[Statistics, ...]:
+    """Give the values their names again."""
+    return tuple(Statistics(*msgspec.structs.astuple(entry)) for entry in figures.values())

@@ -10,6 +10,7 @@ from lbwire.errors import Malformed
 from lbwire.messages import (
     Ack,
     Beacon,
+    Examine,
     FromMaster,
     Position,
     Reconcile,
@@ -59,6 +60,9 @@ class Signer:
 
     def reconcile(self, cluster: str, command: int, reason: str) -> bytes:
         return self._seal("reconcile", Reconcile(reason), cluster=cluster, audience=CLUSTER, command=command)
+
+    def examine(self, cluster: str, command: int) -> bytes:
+        return self._seal("examine", Examine(), cluster=cluster, audience=CLUSTER, command=command)
 
     def beacon(self, clusters: dict[str, Position]) -> bytes:
         return self._seal("beacon", Beacon(clusters), audience=EVERYONE)

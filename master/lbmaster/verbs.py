@@ -5,6 +5,7 @@ The protocol is documented in docs/control.md. Arguments are typed; what does no
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
@@ -72,6 +73,11 @@ class _Cluster(_Arguments, frozen=True):
     cluster: str | None = None
 
 
+class _Doctor(_Arguments, frozen=True):
+    cluster: str | None = None
+    timeout: Seconds = 12.0
+
+
 class _Reconcile(_Arguments, frozen=True):
     cluster: str
     timeout: Seconds = 10.0
@@ -117,6 +123,7 @@ class Verbs:
             "stats": self._stats,
             "events": self._events,
             "reconcile": self._reconcile,
+            "doctor": self._doctor,
         }
 
     @property
@@ -254,6 +261,12 @@ class Verbs:
                 for host in hosts
             },
         }
+
+    async def _doctor(self, arguments: dict[str, Any], _: Conversation) -> Answer:
+        asked = _read(arguments, _Doctor)
+        names = self._names(asked.cluster)
+        found = await asyncio.gather(*(self._master.examinations.examine(name, asked.timeout) for name in names))
+        return {"clusters": dict(zip(names, found, strict=True))}
 
     def _names(self, cluster: str | None) -> list[str]:
         # A cluster whose first push never got further has numbers, and nothing to show.

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from lbwire.events import VrrpTransition
-from lbwire.messages import Hello, Holding, Role, Sample
+from lbwire.messages import Figures, Hello, Holding, Role, Sample
 
 from .topology import Topology
 
@@ -24,6 +24,32 @@ class Lost(msgspec.Struct, frozen=True):
     name: str
     silent: float
     roles: dict[str, str]
+
+
+@dataclass(slots=True)
+class Counted:
+    """The figures of one host's IPVS table by identity, put together from its samples.
+
+    `number` is that of the last sample that fitted (None: none did). A sample of changes that does not follow it is
+    passed over: its host sends all figures again soon, and until then what is here is old, but not wrong.
+    """
+
+    number: int | None = None
+    services: dict[str, Figures] = field(default_factory=dict)
+    destinations: dict[str, Figures] = field(default_factory=dict)
+
+    def take(self, sample: Sample) -> None:
+        """Put a sample in."""
+        if sample.full:
+            self.services, self.destinations = {}, {}
+        elif self.number is None or sample.number != self.number + 1:
+            return
+        self.number = sample.number
+        self.services.update((entry.identity, entry) for entry in sample.services)
+        self.destinations.update((entry.identity, entry) for entry in sample.destinations)
+        for identity in sample.gone:
+            self.services.pop(identity, None)
+            self.destinations.pop(identity, None)
 
 
 @dataclass(slots=True)
@@ -43,6 +69,7 @@ class Minion:
     roles: dict[str, Role] = field(default_factory=dict)
     drift: int = 0
     sample: Sample | None = None
+    counted: Counted = field(default_factory=Counted)
     sampled: float = 0.0
     address: str = ""
 
@@ -77,6 +104,7 @@ class View:
         minion = self.minions[name]
         minion.holdings, minion.roles = dict(message.holdings), dict(message.roles)
         minion.drift, minion.sample, minion.sampled = message.drift, message, now
+        minion.counted.take(message)
 
     def transition(self, name: str, data: VrrpTransition) -> None:
         """A role changed; a sample tells the same within a second."""

@@ -1,4 +1,4 @@
-"""`lbminion`: join, run, status, plan."""
+"""`lbminion`: join, run, status, plan, doctor."""
 
 # ruff: noqa: D301 - click wants the backspace character itself
 
@@ -21,7 +21,7 @@ import msgspec
 from lbservice import log
 from lbservice.database import Unusable
 from lbstates.errors import StateError
-from lbwire.messages import Step
+from lbwire.messages import Step, Symptom
 
 from .config import DEFAULT_PATH, JOIN_PORT, BadConfig, read_config
 from .errors import HostError
@@ -231,3 +231,36 @@ def _print_step(step: Step) -> None:
     click.echo(f"{_SIGNS.get(step.verb, '?')} {subject}{': ' if said else ''}{said}")
     for line in step.detail.splitlines():
         click.echo(f"    {line}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="The symptoms as a JSON list.")
+@click.pass_obj
+@explained
+def doctor(config: Path, as_json: bool) -> None:
+    """Look at this host for what is known to break clusters; changes nothing.
+
+    \b
+    Compares with the last released state, asks the neighbours by ARP, listens for
+    VRRP advertisements for some intervals, reads settings, tables and listeners.
+    Needs root; works beside the running service, and without it and the master.
+    What only shows between hosts is found by `lbmaster doctor`.
+    Exit code 0 when there is no error (there may be warnings), 1 when there is one.
+    """
+    from .doctor.examine import examine  # noqa: PLC0415
+
+    found = asyncio.run(examine(read_config(config))).symptoms
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        for symptom in found:
+            _print_symptom(symptom)
+        click.echo(f"{len(found)} found." if found else "Nothing is wrong on this host.")
+    if any(symptom.severity == "error" for symptom in found):
+        sys.exit(EXIT_FAILED)
+
+
+def _print_symptom(symptom: Symptom) -> None:
+    click.echo(f"{symptom.severity} {symptom.id} {symptom.subject}: {symptom.seen}")
+    click.echo(f"    means:  {symptom.means}")
+    click.echo(f"    repair: {symptom.repair}")

@@ -16,7 +16,7 @@ from lbstates.keepalived_conf import vips
 from lbwire import events
 from lbwire.errors import Refused
 from lbwire.inbox import Accepted, Inbox
-from lbwire.messages import Ack, Beacon, Planned, Position, Reconcile, Release, Role, State, Trial
+from lbwire.messages import Ack, Beacon, Examine, Planned, Position, Reconcile, Release, Role, State, Trial
 
 from .delivery import Delivery
 from .holdings import Holdings
@@ -38,7 +38,7 @@ ASK_AGAIN_SECONDS = 3.0
 
 
 class Duties:
-    """`hello` asks the master for what was missed; `report` raises an event."""
+    """`hello` asks the master for what was missed; `report` raises an event; `examine` has the host looked at."""
 
     def __init__(
         self,
@@ -49,9 +49,11 @@ class Duties:
         keepalived: KeepalivedPaths,
         report: Callable[[events.Data, str], object],
         hello: Callable[[], None],
+        examine: Callable[[str, int], None],
     ) -> None:
         self._inbox, self._holdings, self._reconciler, self._delivery = inbox, holdings, reconciler, delivery
         self._keepalived, self._report, self._hello = keepalived, report, hello
+        self._examine = examine
         self._refusals: dict[str, int] = {}
         self._asked = 0.0
         self._made_up: dict[str, int] = {}
@@ -89,6 +91,8 @@ class Duties:
                     self._release(cluster, accepted.envelope.generation)
             case Reconcile(reason):
                 self._reconciler.ask(Look(f"master: {reason}", cluster, command))
+            case Examine():
+                self._examine(cluster, command)
             case Trial(_, desired):
                 self._try(cluster, command, desired)
             case Beacon(clusters):

@@ -17,7 +17,9 @@ from .handlers.keepalived import KeepalivedReader
 from .handlers.links import TunnelLinks
 from .handlers.modules import Modules
 from .handlers.packet_rules import PacketRules
+from .handlers.sync_daemons import SyncDaemons
 from .handlers.sysctls import Sysctls
+from .handlers.timeouts import IpvsTimeouts
 from .keepalived.version import version
 from .netlink.addresses import Addresses
 
@@ -37,6 +39,8 @@ class Host:
             HostGuePorts(),
             self._addresses,
             PacketRules(),
+            IpvsTimeouts(self.ipvs.table),
+            SyncDaemons(self.ipvs.table),
             keepalived,
         )
         self._watchful = [handler for handler in self._handlers if isinstance(handler, Watchful)]

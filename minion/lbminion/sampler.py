@@ -1,59 +1,89 @@
-"""The newest figures of this host: the IPVS statistics and the VRRP roles, and what they say about the table.
+"""What a sample tells of the IPVS table: all figures at first and now and then, otherwise those that have changed.
 
-Reading the counters every second also shows which entries there are: the kernel tells nobody when one is removed, so
-this is how an emptied table is noticed within a second.
+Decides only; reading the table is for `netlink.ipvs`, which keeps what has not changed the very same object. Samples
+travel in order and without loss on one connection, so that a master knows everything when it was told everything once
+on it, and every change since. `FULL_EVERY` is for what nobody thought of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
 import msgspec
 
-from lbstates.plan import Resources
-from lbwire.messages import Statistics
+from lbwire.messages import Figures
 
-from .netlink.ipvs_statistics import DestinationStatistics, Traffic
-from .netlink.ipvs_table import Snapshot
+from .netlink.ipvs_statistics import DestinationStatistics, ServiceStatistics
+from .netlink.ipvs_table import Snapshot, Statistics, Table
 
-Lists = tuple[tuple[Statistics, ...], tuple[Statistics, ...]]
+FULL_EVERY: Final = 60
+"""Samples: a master that missed one in an unknown way has wrong figures no longer than that."""
 
+NO_TABLE: Final = Snapshot(Table({}, {}, {}), Statistics({}, {}))
+"""Of a host without IPVS, or whose table cannot be read."""
 
-def table_differs(desired: Resources, snapshot: Snapshot) -> bool:
-    """Tell whether an entry that shall be there is missing, or is not as it shall be."""
-    table = snapshot.table
-    return any(table.services.get(identity) != wanted for identity, wanted in desired["service"].items()) or any(
-        table.destinations.get(identity) != wanted for identity, wanted in desired["destination"].items()
-    )
+Counts: TypeAlias = Mapping[str, ServiceStatistics] | Mapping[str, DestinationStatistics]
 
 
-def statistics(snapshot: Snapshot) -> Lists:
-    """Turn what the kernel counts into what travels: services and destinations, in the table's order."""
-    table, counted = snapshot
-    weights = {identity: destination.weight for identity, destination in table.destinations.items()}
-    return (
-        tuple(_entry(identity, traffic) for identity, traffic in counted.services.items()),
-        tuple(
-            _of_destination(identity, traffic, weights.get(identity, 0))
-            for identity, traffic in counted.destinations.items()
-        ),
-    )
+class Told(NamedTuple):
+    """The part of a sample that is about the table, under the names that it has there."""
+
+    number: int
+    full: bool
+    services: tuple[Figures, ...]
+    destinations: tuple[Figures, ...]
+    gone: tuple[str, ...]
 
 
-def _entry(identity: str, traffic: Traffic) -> Statistics:
-    return Statistics(
-        identity=identity,
-        connections=traffic.connections,
-        packets_in=traffic.packets_in,
-        packets_out=traffic.packets_out,
-        bytes_in=traffic.bytes_in,
-        bytes_out=traffic.bytes_out,
-        cps=traffic.cps,
-        pps_in=traffic.pps_in,
-        pps_out=traffic.pps_out,
-        bps_in=traffic.bps_in,
-        bps_out=traffic.bps_out,
-    )
+class Sampler:
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._last = NO_TABLE
+        self._until_full = 0
+
+    def forget(self) -> None:
+        """The master may not have got what was told, or it is another one: the next sample tells everything."""
+        self._until_full = 0
+
+    def take(self, snapshot: Snapshot) -> Told:
+        """Say what has to be told of this reading; it counts as told unless `forget` follows."""
+        full = self._until_full == 0
+        before = NO_TABLE if full else self._last
+        self._until_full = FULL_EVERY - 1 if full else self._until_full - 1
+        self._number += 1
+        self._last = snapshot
+        if before.table is snapshot.table and before.statistics is snapshot.statistics:
+            return Told(self._number, full, (), (), ())
+        return Told(
+            self._number,
+            full,
+            tuple(_services(before, snapshot)),
+            tuple(_destinations(before, snapshot)),
+            tuple(_gone(before, snapshot)),
+        )
 
 
-def _of_destination(identity: str, traffic: DestinationStatistics, weight: int) -> Statistics:
-    entry = _entry(identity, traffic)
-    return msgspec.structs.replace(entry, active=traffic.active, inactive=traffic.inactive, weight=weight)
+def _services(before: Snapshot, after: Snapshot) -> Iterator[Figures]:
+    known = before.statistics.services
+    for identity, counted in after.statistics.services.items():
+        if known.get(identity) is not counted:
+            yield Figures(identity, *msgspec.structs.astuple(counted))
+
+
+def _destinations(before: Snapshot, after: Snapshot) -> Iterator[Figures]:
+    """The weight is told too, which may have changed without anything being counted."""
+    known, specified = before.statistics.destinations, after.table.destinations
+    was_specified = before.table.destinations
+    for identity, counted in after.statistics.destinations.items():
+        destination = specified.get(identity)
+        if known.get(identity) is not counted or was_specified.get(identity) is not destination:
+            weight = 0 if destination is None else destination.weight
+            yield Figures(*(identity, *msgspec.structs.astuple(counted), weight))
+
+
+def _gone(before: Snapshot, after: Snapshot) -> Iterator[str]:
+    yield from before.statistics.services.keys() - after.statistics.services.keys()
+    yield from before.statistics.destinations.keys() - after.statistics.destinations.keys()

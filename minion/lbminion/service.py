@@ -10,6 +10,8 @@ import logging
 import signal
 import time
 
+import msgspec
+
 from lbservice.keys import fingerprint, load_or_make_curve
 from lbservice.notify import Notifier
 from lbwire import events
@@ -18,8 +20,10 @@ from lbwire.messages import Hello, Holding, Sample
 
 from .config import Config, make_directories
 from .delivery import Delivery
+from .doctor.examine import examine
 from .duties import Duties
 from .errors import HostError
+from .examinations import Examinations
 from .handlers.keepalived import KeepalivedHost
 from .holdings import Holdings
 from .host import Host
@@ -30,13 +34,14 @@ from .ledger import Ledger
 from .life import Life
 from .link import Link
 from .netlink.addresses import Addresses
+from .netlink.ipvs_table import Snapshot
 from .netlink.link_watch import LinkWatch
 from .netlink.watch import AddressWatch
 from .parts import alive_lock, choose_manager_for, keepalived_paths, trusted_keys
 from .planner import Planner
 from .product import PRODUCT
 from .reconciler import Reconciler
-from .sampler import Lists, statistics
+from .sampler import NO_TABLE, Sampler
 from .spool import Spool
 from .status import Status, remove_status, undone, write_status
 from .store import open_store
@@ -76,10 +81,12 @@ class Minion:
         ledger = Ledger(connection)
         planner = Planner(config.name, self._host, self._holdings, ledger)
         self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
+        self._examinations = Examinations(lambda: examine(config), self._link.send)
         self._duties = Duties(
             Inbox(config.name, keys), self._holdings, self._reconciler, self._delivery, self._paths,
-            self._spool.add, self._hello,
+            self._spool.add, self._hello, self._examinations.begin,
         )  # fmt: skip
+        self._sampler = Sampler()
         self._status_error = ""
 
     async def run(self) -> None:
@@ -113,6 +120,7 @@ class Minion:
                 for task in running:
                     task.cancel()
         finally:
+            await self._examinations.end()
             self._spool.flush()
             remove_status(self._config.runtime)
             links.close()
@@ -136,6 +144,7 @@ class Minion:
 
     def _connected(self) -> None:
         self._delivery.connected()
+        self._sampler.forget()
         self._hello()
 
     def _refused(self) -> None:
@@ -174,19 +183,20 @@ class Minion:
             await asyncio.sleep(self._config.sample_interval)
 
     def _sample(self) -> None:
-        services, destinations = self._count()
+        # The table is read in any case: its changes are seen by that. Without a connection nothing can be told.
+        snapshot = self._count()
+        told = self._sampler.take(snapshot if self._link.online else NO_TABLE)
         stopped = "stopped by an operator" if self._control.held else ""
         sample = Sample(
             time=time.time(),
             holdings=self._held(),
             roles=dict(self._duties.roles),
             drift=self._reconciler.outcome.drift,
-            services=services,
-            destinations=destinations,
             keepalived=stopped,
         )
-        self._link.send(sample)
         self._write_status(sample)
+        if not self._link.send(msgspec.structs.replace(sample, **told._asdict())):
+            self._sampler.forget()
 
     def _write_status(self, sample: Sample) -> None:
         """Only people read it: that it cannot be written (the disk is full) must not end the service."""
@@ -211,14 +221,13 @@ class Minion:
             logger.error("`lbminion status` shows nothing: cannot write %s", said)
         self._status_error = said
 
-    def _count(self) -> Lists:
+    def _count(self) -> Snapshot:
         """Read the counters; the table itself comes with them, and is compared by the next tick."""
         try:
-            snapshot = self._host.ipvs.snapshot()
+            return self._host.ipvs.snapshot() or NO_TABLE
         except HostError as error:
             logger.warning("cannot read the IPVS statistics: %s", error)
-            return (), ()
-        return ((), ()) if snapshot is None else statistics(snapshot)
+            return NO_TABLE
 
     async def _look_now_and_then(self) -> None:
         while True:

@@ -336,6 +336,26 @@ async def test_a_fifo_that_keepalived_made_is_followed_over_a_reload(nodes: tupl
     by_hand.wait()
 
 
+async def test_a_fifo_that_keepalived_made_and_took_along_is_there_for_the_next(nodes: tuple[Node, Node]) -> None:
+    """Stopped and started by an operator, after a boot at which it was there first."""
+    node = nodes[0]
+    node.paths.config.write_text(node.config())
+    for word in ("first", "second"):
+        by_hand = node.spawn()
+        assert await until(lambda: named_by(node.paths.children[0]) is not None and node.has_vip(), _SECONDS), word
+        if word == "first":
+            minion = Minion(node)
+            await minion.control.open()
+            by_hand.terminate()
+            by_hand.wait()
+            await minion.ended(End.STOPPED)
+            assert node.paths.fifo.is_fifo()
+    await minion.becomes("BACKUP", "MASTER")
+    minion.control.close()
+    by_hand.terminate()
+    by_hand.wait()
+
+
 def _older(file: Path, seconds: float) -> Callable[[], bool]:
     """Tell whether the file changed at least so long ago."""
     import time

@@ -15,6 +15,7 @@ from lbwire.messages import (
     Event,
     Events,
     Examined,
+    Figures,
     FromMaster,
     FromMinion,
     Hello,
@@ -27,7 +28,6 @@ from lbwire.messages import (
     Role,
     Sample,
     State,
-    Statistics,
     Step,
     Symptom,
     Trial,
@@ -47,7 +47,7 @@ DATA = st.dictionaries(
 )
 HOLDINGS = st.dictionaries(NAMES, st.builds(Holding, NUMBERS, NUMBERS, NUMBERS), max_size=2)
 STEPS = st.lists(st.builds(Step, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple)
-STATISTICS = st.builds(Statistics, TEXTS, *[st.integers(0, 2**64 - 1)] * 13)
+FIGURES = st.builds(Figures, TEXTS, *[st.integers(0, 2**64 - 1)] * 13)
 EVENTS = st.builds(Event, NUMBERS, NUMBERS, st.sampled_from(["failover", "vrrp.split_brain"]), TIMES, TEXTS, DATA)
 
 FROM_MASTER = st.one_of(
@@ -67,9 +67,12 @@ FROM_MINION = st.one_of(
         HOLDINGS,
         st.dictionaries(TEXTS, st.builds(Role, TEXTS, st.integers(0, 255), st.lists(TEXTS).map(tuple)), max_size=2),
         st.integers(0, 100),
-        st.lists(STATISTICS, max_size=2).map(tuple),
-        st.lists(STATISTICS, max_size=2).map(tuple),
+        st.lists(FIGURES, max_size=2).map(tuple),
+        st.lists(FIGURES, max_size=2).map(tuple),
         TEXTS,
+        NUMBERS,
+        st.booleans(),
+        st.lists(TEXTS, max_size=2).map(tuple),
     ),
     st.builds(Planned, NAMES, NUMBERS, STEPS, TEXTS),
     st.builds(Reconciled, NAMES, NUMBERS, STEPS, NUMBERS),

@@ -196,6 +196,10 @@ class Statistics(msgspec.Struct, frozen=True):
     weight: int = 0
 
 
+class Figures(Statistics, frozen=True, array_like=True):
+    """`Statistics` as they travel: the values in their order, without the names, which would be most of the bytes."""
+
+
 class Role(msgspec.Struct, frozen=True):
     """A VRRP instance on this host: `state` is MASTER, BACKUP, FAULT or STOP."""
 
@@ -207,16 +211,21 @@ class Role(msgspec.Struct, frozen=True):
 class Sample(FromMinion, frozen=True, tag="sample"):
     """The newest figures and roles; renews the lease on what is known of this host. None is kept for later.
 
-    `drift` counts the changes that the last comparison found and could not heal.
+    `drift` counts the changes that the last comparison found and could not heal. A `full` sample has the figures of
+    every entry of the IPVS table; any other one those that differ from the sample before it, by `number`, and in `gone`
+    the identities that are no longer there. The minion sends a full one whenever the master may have missed one.
     """
 
     time: float
     holdings: dict[Name, Holding]
     roles: dict[str, Role]
     drift: int
-    services: tuple[Statistics, ...] = ()
-    destinations: tuple[Statistics, ...] = ()
+    services: tuple[Figures, ...] = ()
+    destinations: tuple[Figures, ...] = ()
     keepalived: Text = ""
+    number: Number = 0
+    full: bool = True
+    gone: tuple[str, ...] = ()
 
 
 class Planned(FromMinion, frozen=True, tag="planned"):

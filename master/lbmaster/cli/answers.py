@@ -175,6 +175,44 @@ class Stats(Answer, frozen=True):
     clusters: dict[str, dict[str, DirectorFigures]]
 
 
+class Symptom(Answer, frozen=True):
+    """One thing that is, or may become, wrong: `id` is that of a pitfall, `severity` error, warning or info."""
+
+    id: str
+    severity: str = "error"
+    subject: str = ""
+    seen: str = ""
+    means: str = ""
+    repair: str = ""
+
+
+class BetweenHosts(Symptom, frozen=True):
+    """A symptom that shows when hosts are compared."""
+
+    hosts: tuple[str, ...] = ()
+
+
+class ExaminedHost(Answer, frozen=True):
+    """What a host found, why it could not look, or that it did not answer."""
+
+    symptoms: tuple[Symptom, ...] = ()
+    error: str = ""
+    silent: bool = False
+
+
+class ExaminedCluster(Answer, frozen=True):
+    """The hosts of a cluster, and what shows between them."""
+
+    hosts: dict[str, ExaminedHost] = {}
+    between: tuple[BetweenHosts, ...] = ()
+
+
+class Examined(Answer, frozen=True):
+    """The answer to doctor."""
+
+    clusters: dict[str, ExaminedCluster]
+
+
 class ReconciledHost(Answer, frozen=True):
     """What a host healed, how much remains, or that it did not answer."""
 

@@ -12,6 +12,7 @@ from . import exits
 from .check import check, schema
 from .context import Settings
 from .daemon import init, serve
+from .doctor import doctor
 from .events import events
 from .keys import keys
 from .plan import plan
@@ -75,5 +76,5 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "lbmaster", "_LBMASTER_COMPLETE").source())
 
 
-for command in (init, serve, keys, check, schema, show, plan, push, status, stats, events, reconcile, completion):
+for command in (init, serve, keys, check, schema, show, plan, push, status, stats, events, doctor, reconcile, completion):
     main.add_command(command)

@@ -18,7 +18,7 @@ from . import config_file, dump, marks
 from .config_file import Finding
 from .dump import InstanceDump
 from .ends import End, judge
-from .errors import DumpFailed
+from .errors import DumpFailed, FifoBlocked
 from .fifo import BadLine, Fifo, FifoLine, Line
 from .manager import Manager, clear_remains
 from .observation import observe
@@ -225,6 +225,11 @@ class Control:
 
     def _ended(self, process: Process) -> None:
         self._fifo.drain()
+        try:
+            # A FIFO that keepalived had made goes with it. With ours in its place the next one makes none of its own.
+            self._fifo.ensure()
+        except (FifoBlocked, OSError) as error:
+            logger.warning("transitions are not heard: %s", error)
         self._conclude(process, stop_said=self._stop_said if self._listening else None)
         if not self._changing:
             self._find()

@@ -95,16 +95,6 @@ def test_a_vip_that_somebody_deletes_is_back_within_a_second(place: Place, serve
     assert found["data"]["trigger"] == f"address lo {VIP}/32 vanished"
 
 
-def test_a_changed_sysctl_is_healed_by_reconcile(place: Place, server: Host) -> None:
-    """The kernel tells nobody of a changed setting: it is found when the host is compared."""
-    server.sysctl("all/arp_ignore", "0")
-    answer = place.ask("reconcile", cluster=CLUSTER, timeout=10)
-    (step,) = answer["hosts"][server.name]["healed"]
-    assert (step["identity"], step["verb"]) == ("net/ipv4/conf/all/arp_ignore", "set")
-    assert server.arp() == ARP
-    assert place.ask("reconcile", cluster=CLUSTER, timeout=10)["hosts"][server.name] == {"healed": [], "remaining": 0}
-
-
 def test_addresses_of_others_come_and_go_unnoticed(place: Place, server: Host) -> None:
     """What is not ours raises no event, and is neither removed nor put back."""
     since = place.cursor()

@@ -1,0 +1,60 @@
+"""Has the hosts of a cluster examined, and collects what they answer within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from lbwire.messages import Examined, Symptom
+
+from .clusters import Clusters
+from .dispatch import Dispatch
+from .doctor import conclude
+from .view import View
+
+
+class Examinations:
+    """`answered` takes what comes from the uplink."""
+
+    def __init__(self, dispatch: Dispatch, clusters: Clusters, view: View) -> None:
+        self._dispatch, self._clusters, self._view = dispatch, clusters, view
+        self._waiting: dict[tuple[str, int], dict[str, asyncio.Future[Examined]]] = {}
+
+    def answered(self, host: str, answer: Examined) -> None:
+        """Take in an answer; one to something else, or from somebody else, is skipped."""
+        future = self._waiting.get((answer.cluster, answer.command), {}).get(host)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    async def examine(self, cluster: str, seconds: float) -> dict[str, Any]:
+        """Ask every host that is there; return what each found, and what shows between them."""
+        topology = self._clusters.current(cluster)
+        loop = asyncio.get_running_loop()
+        command = self._dispatch.examine(cluster)
+        waiting = {host: loop.create_future() for host in topology.hosts if self._view.is_there(host)}
+        self._waiting[cluster, command] = waiting
+        try:
+            if waiting:
+                await asyncio.wait(waiting.values(), timeout=seconds)
+        finally:
+            del self._waiting[cluster, command]
+        answers = {host: future.result() for host, future in waiting.items() if future.done()}
+        facts = {host: answer.facts for host, answer in answers.items() if not answer.error}
+        return {
+            "hosts": {host: _answer(answers.get(host)) for host in topology.hosts},
+            "between": [
+                {"hosts": list(found.hosts), **_symptom(found.symptom)}
+                for found in conclude(facts, topology.directors, topology.instances)
+            ],
+        }
+
+
+def _answer(answer: Examined | None) -> dict[str, Any]:
+    if answer is None:
+        return {"silent": True, "symptoms": []}
+    found: dict[str, Any] = {"symptoms": [_symptom(symptom) for symptom in answer.symptoms]}
+    return {**found, "error": answer.error} if answer.error else found
+
+
+def _symptom(symptom: Symptom) -> dict[str, str]:
+    return {name: getattr(symptom, name) for name in symptom.__struct_fields__}

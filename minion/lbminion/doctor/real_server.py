@@ -1,0 +1,58 @@
+"""Looks at what concerns a real server alone: its VIPs, its silence about them, its tunnels, its listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbminion.errors import HostError
+from lbstates.kinds.clamp import Clamp
+from lbstates.kinds.link import Link
+
+from . import listeners, offloads, places, reading, settings, sock_diag
+from .case import Case, host_addresses
+from .facts import Facts
+from .symptom import Symptom, info
+
+
+def look(case: Case) -> Iterator[Symptom]:
+    """Judge this real server."""
+    vips = case.vips_on_lo()
+    yield from places.judge_vips(vips, case.present)
+    yield from places.judge_dad(places.dad(reading.text("/proc/net/if_inet6")), _bare(case))
+    up = [name for name, is_up in reading.interfaces().items() if is_up]
+    devices = [link.interface for link in case.wanted(Link)]
+    values = reading.settings(settings.interface_keys({*up, *devices}))
+    if any(":" not in it.address for it in vips):
+        yield from settings.judge_arp(values, [name for name in up if name not in devices])
+    yield from settings.judge_tunnel_filters(values, devices)
+    mtus = [reading.mtu(it.interface) for it in case.present if it.address.partition("/")[0] in _declared(case)]
+    yield from offloads.judge_clamps(case.wanted(Clamp), min((mtu for mtu in mtus if mtu), default=0) or 1500)
+    yield from _judge_listeners(case)
+
+
+def tell() -> Facts:
+    """Tell the master what it compares with the directors."""
+    return {"gateways": " ".join(places.gateways(reading.text("/proc/net/route")))}
+
+
+def _bare(case: Case) -> list[str]:
+    return [it.address.partition("/")[0] for it in case.vips_on_lo()]
+
+
+def _declared(case: Case) -> set[str]:
+    return {address for state in case.real_server for address in host_addresses(state.hosts[case.name])}
+
+
+def _judge_listeners(case: Case) -> Iterator[Symptom]:
+    wanted = case.asked()
+    if not wanted:
+        return
+    try:
+        found = sock_diag.listeners(sorted({it.protocol for it in wanted}))
+    except (OSError, HostError) as problem:
+        yield info(
+            "R11", "listeners", f"could not ask for them: {problem}",
+            "whether the services listen on the VIP is not known", "modprobe -a tcp_diag udp_diag sctp_diag",
+        )  # fmt: skip
+        return
+    yield from listeners.judge(wanted, found)
