@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +14,13 @@ from .nft_rules import FAMILY, TABLE, Reading, Rule, decode, transaction
 
 _SECONDS: Final = 10.0
 _PATH: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
+_STANDARD_INPUT: Final = "/proc/self/fd/0"  # for "-" nft opens /dev/stdin, which a small machine need not have
 _NOT_THERE: Final = "No such file or directory"
+_UNSUPPORTED: Final = re.compile("not supported")
+_NO_NFTABLES: Final = (
+    "this kernel has no nftables for IPv4 and IPv6 in one table: boot one with nf_tables and CONFIG_NF_TABLES_INET, "
+    "such as Debian's linux-image-amd64"
+)
 
 
 class NoNft(HostError):
@@ -30,10 +37,10 @@ class Nft:
         self._program = program
 
     def read(self) -> Reading:
-        """Read the table; one that is not there holds nothing."""
+        """Read the table; one that is not there holds nothing, nor does a kernel that has no such tables."""
         done = self._run("--json", "--numeric", "--stateless", "list", "table", FAMILY, TABLE)
         if done.returncode:
-            if _NOT_THERE in done.stderr:
+            if _NOT_THERE in done.stderr or _UNSUPPORTED.search(done.stderr):
                 return Reading((), ())
             raise HostError(f"cannot read the nftables table {FAMILY} {TABLE}: {_words(done)}")
         try:
@@ -43,7 +50,7 @@ class Nft:
 
     def replace(self, rules: Sequence[Rule]) -> None:
         """Make the table hold exactly these rules, at one stroke. Raises also `BadRule`."""
-        done = self._run("--json", "--file", "-", text=json.dumps(transaction(rules)))
+        done = self._run("--json", "--file", _STANDARD_INPUT, text=json.dumps(transaction(rules)))
         if done.returncode:
             raise HostError(f"nft refused the table {FAMILY} {TABLE}: {_words(done)}")
 
@@ -71,4 +78,6 @@ class Nft:
 def _words(done: subprocess.CompletedProcess[str]) -> str:
     """Say what nft said first; the rest points into a text that it was given."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return lines[0] if lines else f"it ended with code {done.returncode} and said nothing"
+    if not lines:
+        return f"it ended with code {done.returncode} and said nothing"
+    return f"{lines[0]} ({_NO_NFTABLES})" if _UNSUPPORTED.search(lines[0]) else lines[0]

@@ -152,7 +152,7 @@ class Reconciler:
         self._telling.foreign(self._planner.foreign(desired, observed))
         self._telling.found(trigger, outcome)
         outcome = await self._change(desired, observed, outcome)
-        if not unapplied:
+        if trigger != "push" and not unapplied:
             self._contests.repaired(map(key_of, outcome.healed), self._clock())
         return outcome
 

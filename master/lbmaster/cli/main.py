@@ -14,6 +14,7 @@ from .context import Settings
 from .daemon import init, serve
 from .doctor import doctor
 from .events import events
+from .import_ import import_
 from .keys import keys
 from .plan import plan
 from .push import push
@@ -76,5 +77,21 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "lbmaster", "_LBMASTER_COMPLETE").source())
 
 
-for command in (init, serve, keys, check, schema, show, plan, push, status, stats, events, doctor, reconcile, completion):
+for command in (
+    init,
+    serve,
+    keys,
+    check,
+    schema,
+    import_,
+    show,
+    plan,
+    push,
+    status,
+    stats,
+    events,
+    doctor,
+    reconcile,
+    completion,
+):
     main.add_command(command)

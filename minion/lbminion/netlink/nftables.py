@@ -6,7 +6,7 @@ from struct import Struct
 from typing import Final
 
 from .message import attributes
-from .transport import Refused, Transport
+from .transport import Transport
 
 _NETLINK_NETFILTER: Final = 12
 _GET_GENERATION: Final = 10 << 8 | 16  # the subsystem nf_tables, and its message
@@ -15,10 +15,10 @@ _GENERATION_ID: Final = 1
 
 
 class Generations:
-    """Of the network namespace in which it was opened."""
+    """Of the network namespace in which it is first read."""
 
     def __init__(self) -> None:
-        self._transport = Transport(_NETLINK_NETFILTER)
+        self._transport: Transport | None = None
 
     def read(self) -> bytes:
         """Return the generation, to be compared with another; b"" where there is no nftables (yet).
@@ -26,11 +26,15 @@ class Generations:
         Raises `NoAnswer` and `BadKernelMessage`.
         """
         try:
+            if self._transport is None:
+                self._transport = Transport(_NETLINK_NETFILTER)
             answers = self._transport.request(_GET_GENERATION, _HEADER.pack(0, 0, 0))
-        except Refused:  # without rights or nf_tables nothing is known, and nft says why
+        except OSError:  # without rights or nf_tables nothing is known, and nft says why
             return b""
         return attributes(answers[0], _HEADER.size).get(_GENERATION_ID, b"") if answers else b""
 
     def close(self) -> None:
         """Close the socket."""
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None

@@ -34,7 +34,8 @@ def apply(handler: Handler, changes: Plan) -> list[ChangeError]:
 
 def make(handler: Handler, *resources: Resource) -> None:
     """Apply, and see that nothing is left to do."""
-    assert apply(handler, plan(handler, resources)) == []
+    errors = apply(handler, plan(handler, resources))
+    assert errors == [], [str(error) for error in errors]
     assert plan(handler, resources) == ()
 
 

@@ -1,0 +1,305 @@
+"""Merged sources -> the values and comments of a cluster file. Decides what is called how, and what is said where."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from . import draft_services
+from .hosts import Director
+from .merge import Merged, Together
+from .names import Names, after_address, as_name
+from .neutral import Service, Source, Vip
+from .page import Draft
+from .remarks import Notebook, Place
+
+MAX_VIPS: Final = 255
+
+_NETWORK_OF_ADDRESSES: Final = {4: 32, 6: 128}
+_OUR_DEFAULTS: Final[dict[str, Any]] = {
+    "interface": None,
+    "advert_interval": 1,
+    "version": 3,
+    "auth_pass": None,
+    "preempt": True,
+    "preempt_delay": 0,
+    "track_interfaces": [],
+}
+
+
+def make_draft(
+    cluster: str,
+    merged: Merged,
+    directors: Mapping[str, Director],
+    networks: Sequence[str],
+    names: Mapping[str, str],
+    notes: Notebook,
+) -> Draft:
+    """Make the cluster file; `networks` tell prefix lengths, `names` are the real servers' by address."""
+    draft = Draft({"cluster": cluster})
+    _directors(draft, directors, merged)
+    vip_names = _vips(draft, merged, networks, notes)
+    _vrrp(draft, merged)
+    _instances(draft, merged)
+    draft_services.add(draft, merged.services, vip_names, directors, names, notes)
+    if ipvs := _ipvs(merged):
+        draft.data["ipvs"] = ipvs
+    order = ("cluster", "directors", "real_servers", "vips", "instances", "vrrp", "services", "ipvs")
+    draft.data = {key: draft.data[key] for key in order if draft.data.get(key) is not None}
+    return draft
+
+
+def _directors(draft: Draft, directors: Mapping[str, Director], merged: Merged) -> None:
+    entries: dict[str, Any] = {}
+    interfaces = _own_interfaces(merged)
+    for name, director in directors.items():
+        entry = {
+            "address": director.address,
+            "address6": director.address6,
+            "interface": interfaces.get(name),
+        }
+        said = {key: value for key, value in entry.items() if value is not None}
+        if not director.addresses:
+            said = {"address": "ADDRESS-OF-THIS-DIRECTOR", **said}
+            draft.remark(("directors", name), "PLACEHOLDER: write the address of this director")
+        entries[name] = said["address"] if list(said) == ["address"] else said
+    if not entries:
+        entries["director-1"] = "ADDRESS-OF-THIS-DIRECTOR"
+        draft.remark(("directors", "director-1"), "PLACEHOLDER: write name and address of every director")
+    draft.data["directors"] = entries
+
+
+def _own_interfaces(merged: Merged) -> dict[str, str]:
+    """Find the interface of each director where all have one of their own, and not the same."""
+    used: dict[str, set[str | None]] = {}
+    for together in merged.instances:
+        for director, instance in together.parts:
+            used.setdefault(director, set()).add(instance.interface)
+    alone = {director: next(iter(names)) for director, names in used.items() if len(names) == 1}
+    if len(alone) != len(used) or len(set(alone.values())) < 2:  # noqa: PLR2004
+        return {}
+    return {director: name for director, name in alone.items() if name is not None}
+
+
+def instance_name(together: Together) -> str:
+    """Name an instance in the words of a cluster file."""
+    return as_name(together.name)
+
+
+def _vips(draft: Draft, merged: Merged, networks: Sequence[str], notes: Notebook) -> dict[str, str]:
+    """Write the VIPs; return their names by address."""
+    known = [ipaddress.ip_network(text) for text in networks]
+    known += [
+        ipaddress.ip_interface(f"{vip.address}/{vip.prefix}").network
+        for together in merged.instances
+        for vip in together.vips
+        if vip.prefix is not None
+    ]
+    names, instances, by_address = Names(), Names(), dict[str, str]()
+    entries: dict[str, Any] = {}
+    for together in merged.instances:
+        instance = instances.unique(instance_name(together))
+        for vip in together.vips:
+            if vip.address in by_address:
+                notes.dropped(vip.place, vip.address, "another instance has this VIP already", "strike one of the two")
+                continue
+            name = names.unique(instance)
+            by_address[vip.address] = name
+            own = vip.interface if vip.interface != together.first.interface else None
+            entries[name] = _vip(draft, name, instance, vip, own, known, notes)
+    _unheld(draft, entries, names, instances, by_address, merged.services, known, notes)
+    if len(entries) > MAX_VIPS:
+        place = merged.services[0].place if merged.services else merged.instances[0].first.place
+        notes.wrong(
+            place, "vips", f"there are {len(entries)} VIPs", f"a cluster has at most {MAX_VIPS}: make two of it"
+        )
+    draft.data["vips"] = entries
+    return by_address
+
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _vip(
+    draft: Draft, name: str, instance: str, vip: Vip, interface: str | None, known: Iterable[_Network], notes: Notebook
+) -> object:
+    prefix = vip.prefix
+    if prefix is None:
+        prefix = _guess_prefix(draft, name, vip, known, notes)
+    entry: dict[str, Any] = {"address": f"{vip.address}/{prefix}"}
+    if instance != name:
+        entry["instance"] = instance
+    if interface is not None:
+        entry["interface"] = interface
+    return entry["address"] if len(entry) == 1 else entry
+
+
+def _guess_prefix(draft: Draft, name: str, vip: Vip, known: Iterable[_Network], notes: Notebook) -> int:
+    address = ipaddress.ip_address(vip.address)
+    whole = _NETWORK_OF_ADDRESSES[address.version]
+    around = [one for one in known if one.version == address.version and address in one and one.prefixlen < whole]
+    if around:
+        network = max(around, key=lambda one: one.prefixlen)
+        said = f"it has no prefix length (keepalived takes /{whole}); /{network.prefixlen} is that of {network}"
+        notes.guessed(vip.place, "virtual_ipaddress", said, "check it")
+        draft.remark(("vips", name), f"guessed: {said}")
+        return network.prefixlen
+    said = f"it has no prefix length, and keepalived takes /{whole}"
+    way_out = "write that of the network, or give --address DIRECTOR=ADDRESS/LENGTH"
+    notes.guessed(vip.place, "virtual_ipaddress", said, way_out)
+    draft.remark(("vips", name), f"guessed: {said}; write that of the network")
+    return whole
+
+
+def _unheld(
+    draft: Draft,
+    entries: dict[str, Any],
+    names: Names,
+    instances: Names,
+    by_address: dict[str, str],
+    services: Sequence[Service],
+    known: Sequence[_Network],
+    notes: Notebook,
+) -> None:
+    """Make VIPs of the addresses of services that no instance holds; those of one group share an instance."""
+    shared: dict[tuple[Place, bool], str] = {}
+    made: dict[Place, list[str]] = {}
+    for service in services:
+        address = service.address
+        if not address or address in by_address:
+            continue
+        name = names.unique(after_address("vip", address))
+        key = (service.place, ":" in address)
+        if key not in shared:
+            shared[key] = instances.unique(name)
+        draft.remark(("vips", name), "guessed: a service has this address, and no VRRP instance holds it")
+        by_address[address] = name
+        made.setdefault(service.place, []).append(address)
+        entries[name] = _vip(draft, name, shared[key], Vip(address, None, None, service.place), None, known, notes)
+    for place, addresses in made.items():
+        said = f"no VRRP instance holds {', '.join(addresses)}: VIPs were made of what services have"
+        notes.guessed(place, "virtual_server", said, "strike the service if nobody has the address")
+
+
+def _fields_of(together: Together) -> dict[str, Any]:
+    chosen, first = together.strongest[1], together.first
+    return {
+        "interface": first.interface,
+        "advert_interval": first.advert_interval,
+        "version": first.version,
+        "auth_pass": first.auth_pass,
+        "preempt": chosen.preempt,
+        "preempt_delay": chosen.preempt_delay,
+        "track_interfaces": list(first.track_interfaces),
+    }
+
+
+def _vrrp(draft: Draft, merged: Merged) -> None:
+    """Write for all instances what most of them say."""
+    vrrp: dict[str, Any] = {}
+    rows = [_fields_of(together) for together in merged.instances]
+    if _own_interfaces(merged):
+        rows = [{**row, "interface": None} for row in rows]
+    for name, default in _OUR_DEFAULTS.items():
+        common = _most_common([row[name] for row in rows], default)
+        unset = any(row[name] is None for row in rows)
+        if common != default and not (unset and name in ("auth_pass", "interface")):
+            vrrp[name] = common
+    if any(together.first.unicast for together in merged.instances):
+        vrrp["mode"] = "unicast"
+    garp = [dict(together.first.garp) for together in merged.instances if together.first.garp]
+    if garp:
+        vrrp["garp"] = _most_common(garp, garp[0])
+    draft.data["vrrp"] = vrrp or None
+
+
+def _most_common(values: Sequence[Any], default: object) -> Any:  # noqa: ANN401 - whatever the field has
+    counted = Counter(map(repr, values))
+    if not counted:
+        return default
+    wanted = counted.most_common(1)[0][0]
+    return next(value for value in values if repr(value) == wanted)
+
+
+def _instances(draft: Draft, merged: Merged) -> None:
+    entries: dict[str, Any] = {}
+    names = Names()
+    vrrp = draft.data.get("vrrp") or {}
+    own = bool(_own_interfaces(merged))
+    group_of, home_of = _sync_groups(merged)
+    for together in merged.instances:
+        name = names.unique(instance_name(together))
+        first = together.first
+        entry: dict[str, Any] = {}
+        home = home_of.get(together.name, together.home)
+        if home is not None:
+            entry["home"] = home
+        if first.virtual_router_id is not None:
+            entry["virtual_router_id"] = first.virtual_router_id
+        entry |= {
+            key: value
+            for key, value in _fields_of(together).items()
+            if value != vrrp.get(key, _OUR_DEFAULTS[key]) and not (own and key == "interface")
+        }
+        if together.name in group_of:
+            entry["sync_group"] = group_of[together.name]
+        if first.routes:
+            entry["routes"] = [
+                _said(to=one.to, via=one.via, interface=one.interface, table=one.table) for one in first.routes
+            ]
+        if first.rules:
+            entry["rules"] = [
+                _said(**{"from": one.source}, to=one.to, table=one.table, priority=one.priority) for one in first.rules
+            ]
+        entries[name] = entry
+        draft.remark(("instances", name), f"from {', '.join(str(part.place) for _, part in together.parts)}")
+        priorities = ", ".join(f"{director} {part.priority}" for director, part in together.parts)
+        draft.remark(("instances", name), f"its priorities were {priorities}; lbmaster computes its own")
+        kept = dict.fromkeys(text for _, part in together.parts for text in part.kept)
+        draft.remark(("instances", name), *(f"not imported: {text}" for text in kept))
+    draft.data["instances"] = entries or None
+
+
+def _said(**fields: object) -> dict[str, object]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _sync_groups(merged: Merged) -> tuple[dict[str, str], dict[str, str | None]]:
+    """Return each member's group, and the home that the group's members share."""
+    names = Names()
+    group_of: dict[str, str] = {}
+    home_of: dict[str, str | None] = {}
+    known = {together.name: together for together in merged.instances}
+    for group in merged.groups:
+        name = names.unique(as_name(group.name))
+        members = [known[member] for member in group.members if member in known]
+        for member in members:
+            group_of.setdefault(member.name, name)
+            home_of.setdefault(member.name, members[0].home)
+    return group_of, home_of
+
+
+def _ipvs(merged: Merged) -> dict[str, Any]:
+    ipvs: dict[str, Any] = {}
+    if merged.timeouts:
+        ipvs["timeouts"] = merged.timeouts
+    if merged.sync is not None:
+        ipvs["sync"] = merged.sync
+    return ipvs
+
+
+def sources_said(sources: Sequence[Source]) -> list[str]:
+    """Say what the cluster file was made of, for its first lines."""
+    made = ", ".join(f"{source.place} ({source.tool}{_of(source)})" for source in sources)
+    kept = [f"not imported, from {source.place}: {text}" for source in sources for text in dict.fromkeys(source.kept)]
+    return [
+        f"Made by `lbmaster import` from {made}.",
+        "What was guessed or left out is said in comments; then `lbmaster check` finds what is wrong.",
+        *kept,
+    ]
+
+
+def _of(source: Source) -> str:
+    return f" of {source.director}" if source.director is not None else ""
