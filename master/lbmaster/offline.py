@@ -5,6 +5,7 @@ Pure. The minion does the same with what its host really is, and by the same fun
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # the model brings pydantic with it
 KEEPALIVED: Final = "2.2.7"
 """Debian 12's: the oldest that is known to work."""
 FIFO: Final = "/run/lbminion/vrrp.fifo"
+LOCK: Final = "/run/lbminion/alive.lock"
+MTU: Final = 1500
 
 
 class Unshown(Exception):
@@ -56,9 +59,24 @@ def host_view(cluster: Cluster, host: str, interface: str) -> HostView:
 
 
 def _facts(state: RoleState, host: str, interface: str, assumed: dict[str, str]) -> HostFacts:
-    named = state.vrrp.interface if isinstance(state, DirectorState) else None
-    if named is None:
+    there = state.hosts[host]
+    named = tuple(_named(state)) if isinstance(state, DirectorState) else ()
+    # An interface that the file names for an election is most likely the one with the director's address, too.
+    own = there.interface or (named[0] if named else interface)
+    if own == interface:
         assumed["interface"] = interface
     if isinstance(state, DirectorState):
         assumed["keepalived"] = KEEPALIVED
-    return HostFacts({state.hosts[host]: named or interface}, KEEPALIVED, FIFO)
+    return HostFacts(
+        dict.fromkeys(there.addresses, own), KEEPALIVED, FIFO, lock=LOCK, mtus=dict.fromkeys({own, *named}, MTU)
+    )
+
+
+def _named(state: DirectorState) -> Iterator[str]:
+    """Yield the interfaces that the file names: they are taken to be there."""
+    for instance in state.instances:
+        of_vips = (vip.interface for vip in instance.vips)
+        of_routes = (route.interface for route in instance.routes)
+        yield from filter(None, (instance.interface, *instance.track_interfaces, *of_vips, *of_routes))
+    if state.ipvs.sync is not None and state.ipvs.sync.interface is not None:
+        yield state.ipvs.sync.interface

@@ -34,7 +34,7 @@ def topology(states: Mapping[str, RoleState]) -> Topology:
         match state:
             case DirectorState():
                 directors = tuple(state.hosts)
-                instances = {instance.name: instance.vips for instance in state.instances}
+                instances = {instance.name: tuple(vip.address for vip in instance.vips) for instance in state.instances}
             case RealServerState():
                 real_servers = tuple(state.hosts)
     return Topology(directors, real_servers, instances)

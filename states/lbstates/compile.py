@@ -1,87 +1,290 @@
-"""Cluster file -> the desired state of each role."""
+"""Cluster file -> the desired state of each role.
+
+What the file leaves open (who is whose home, VRIDs, firewall marks) is chosen here, and kept from the generation before
+where the file still allows it: a push shall move nothing that its author did not mean to move.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final, TypeVar
+from zlib import crc32
+
+import msgspec
 
 from . import placement
-from .desired import (
-    DirectorState,
-    RealServerState,
-    Role,
-    RoleState,
-    ServiceDestination,
-    VirtualService,
-    VrrpInstance,
-    VrrpOptions,
-)
+from .balancing import IpvsOptions, ServiceDestination, SyncOptions, TimeoutOptions, VirtualService
+from .clusterfile.reading import address_of, bare, destinations, ports, single_ports
+from .desired import Answer, DirectorState, Host, RealServerState, Role, RoleState
+from .kinds.destination import Forwarding, Tunnel
+from .kinds.service import CLIENT_PREFIX, Persistence, family_of
+from .vrrp import Garp, Route, Rule, Vip, VrrpInstance
+from .words import port_range
 
 if TYPE_CHECKING:  # the model brings pydantic with it, which compiling does not need
-    from .clusterfile.model import Cluster, ServiceEntry
+    from .clusterfile.model import Cluster
+    from .clusterfile.sections import InstanceEntry
+    from .clusterfile.services import DestinationEntry, ServiceEntry
+
+_FIRST_MARK: Final = 0x4C420000
+"""Marks of our own choice begin here ("LB"), far from the small numbers that people write."""
+_KERNEL_TIMEOUTS: Final = {"tcp": 900, "tcpfin": 120, "udp": 300}
+"""What IPVS begins with, in seconds (kernel: net/netfilter/ipvs/ip_vs_proto_{tcp,udp}.c)."""
 
 
-def compile_cluster(cluster: Cluster) -> dict[Role, RoleState]:
-    """Compile a cluster file that was found correct."""
-    return {"realserver": _real_servers(cluster), "director": _directors(cluster)}
+def compile_cluster(cluster: Cluster, before: DirectorState | None = None) -> dict[Role, RoleState]:
+    """Compile a cluster file that was found correct; `before` is what the directors have now."""
+    return {"realserver": _real_servers(cluster), "director": _directors(cluster, before)}
+
+
+# --- real servers ----------------------------------------------------------------------------------------------------
 
 
 def _real_servers(cluster: Cluster) -> RealServerState:
-    answering: dict[str, dict[str, None]] = {}
-    for service in cluster.services:
-        answering.setdefault(_bare(cluster.vips[service.vip]), {}).update(dict.fromkeys(_weights(cluster, service)))
-    vips = {vip: tuple(hosts) for vip, hosts in answering.items()}
-    return RealServerState(cluster.cluster, hosts=dict(cluster.real_servers), vips=vips)
+    return RealServerState(
+        cluster.cluster,
+        hosts={name: Host(entry.address, entry.address6) for name, entry in cluster.real_servers.items()},
+        answers=tuple(answer for service in cluster.services for answer in _answers(cluster, service)),
+        directors=tuple(address for name in cluster.directors for address in _director(cluster, name).addresses),
+        backup_only=cluster.ipvs.backup_only,
+        drift=cluster.drift,
+    )
 
 
-def _directors(cluster: Cluster) -> DirectorState:
-    vrrp = cluster.vrrp
+def _answers(cluster: Cluster, service: ServiceEntry) -> Iterator[Answer]:
+    """Yield one answer per forwarding method; nothing for packets that somebody else marks: nobody knows their VIP."""
+    if service.vip is None:
+        return
+    vip = bare(cluster.vips[service.vip].address)
+    hosts: dict[Forwarding, dict[str, int]] = {}
+    for name, entry in destinations(cluster, service).items():
+        hosts.setdefault(entry.forwarding or service.forwarding, {})[name] = entry.port or 0
+    for forwarding, listening in hosts.items():
+        yield Answer(vip, service.protocol, ports(service), forwarding, listening, _tunnel(service, forwarding))
+
+
+# --- directors -------------------------------------------------------------------------------------------------------
+
+
+def _directors(cluster: Cluster, before: DirectorState | None) -> DirectorState:
     return DirectorState(
         cluster.cluster,
-        hosts=dict(cluster.directors),
-        instances=_instances(cluster),
-        services=tuple(_virtual_service(cluster, service) for service in cluster.services),
-        vrrp=VrrpOptions(
-            advert_interval=float(vrrp.advert_interval),
-            mode=vrrp.mode,
-            version=vrrp.version,
-            auth_pass=vrrp.auth_pass,
-            interface=vrrp.interface,
-        ),
+        hosts={name: _director(cluster, name) for name in cluster.directors},
+        instances=_instances(cluster, before),
+        services=tuple(_services(cluster, before)),
+        mode=cluster.vrrp.mode,
+        garp=Garp(**cluster.vrrp.garp.model_dump()),
+        ipvs=_ipvs(cluster),
+        drift=cluster.drift,
+        exclusive=cluster.exclusive,
     )
 
 
-def _instances(cluster: Cluster) -> tuple[VrrpInstance, ...]:
-    vrids = placement.virtual_router_ids([(name, _bare(vip), None) for name, vip in cluster.vips.items()], (), {})
-    units = [placement.Unit(name, 1, None) for name in cluster.vips]
-    rankings = placement.place(units, dict.fromkeys(cluster.directors, 1), {})
+def _director(cluster: Cluster, name: str) -> Host:
+    entry = cluster.directors[name]
+    return Host(entry.address, entry.address6, entry.interface)
+
+
+def _ipvs(cluster: Cluster) -> IpvsOptions:
+    options = cluster.ipvs
+    given = options.timeouts.model_dump(exclude_none=True)
+    sync = None
+    if options.sync is not None:
+        plain = options.sync.model_dump(exclude={"id"})
+        sync = SyncOptions(id=_sync_id(cluster) if options.sync.id is None else options.sync.id, **plain)
+    return IpvsOptions(
+        timeouts=TimeoutOptions(**(_KERNEL_TIMEOUTS | given)) if given else TimeoutOptions(),
+        sync=sync,
+        sysctls=dict(options.sysctls),
+        backup_only=options.backup_only,
+    )
+
+
+def _sync_id(cluster: Cluster) -> int:
+    return crc32(cluster.cluster.encode()) % 255 + 1
+
+
+# --- VRRP ------------------------------------------------------------------------------------------------------------
+
+
+def _instances(cluster: Cluster, before: DirectorState | None) -> tuple[VrrpInstance, ...]:
+    from .clusterfile.sections import InstanceEntry as Default  # noqa: PLC0415 - whoever has a cluster has loaded it
+
+    members: dict[str, list[str]] = {}
+    for vip in cluster.vips:
+        members.setdefault(cluster.instance_of(vip), []).append(vip)
+    entries = {name: cluster.instances.get(name) or Default() for name in members}
+    earlier = {instance.name: instance for instance in before.instances} if before else {}
+    numbers = _numbers(cluster, members, entries, earlier)
+    rankings = _rankings(cluster, members, entries, earlier)
     return tuple(
-        VrrpInstance(name, vrids[name], (vip,), _in_file_order(placement.priorities(rankings[name]), cluster.directors))
-        for name, vip in cluster.vips.items()
+        _instance(cluster, name, vips, entries[name], numbers[name], placement.priorities(rankings[name]))
+        for name, vips in members.items()
     )
 
 
-def _in_file_order(priorities: Mapping[str, int], directors: Iterable[str]) -> dict[str, int]:
-    return {director: priorities[director] for director in directors}
+def _numbers(
+    cluster: Cluster,
+    members: Mapping[str, list[str]],
+    entries: Mapping[str, InstanceEntry],
+    earlier: Mapping[str, VrrpInstance],
+) -> dict[str, int]:
+    wanted = [
+        (name, bare(cluster.vips[vips[0]].address), entries[name].virtual_router_id) for name, vips in members.items()
+    ]
+    reserved = {number for text in cluster.vrrp.reserved_virtual_router_ids for number in port_range(text)}
+    return placement.virtual_router_ids(
+        wanted, reserved, {name: instance.virtual_router_id for name, instance in earlier.items()}
+    )
 
 
-def _virtual_service(cluster: Cluster, service: ServiceEntry) -> VirtualService:
+def _rankings(
+    cluster: Cluster,
+    members: Mapping[str, list[str]],
+    entries: Mapping[str, InstanceEntry],
+    earlier: Mapping[str, VrrpInstance],
+) -> dict[str, tuple[str, ...]]:
+    """Place every instance, those of one sync group as one; return the directors of each, home first."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, entry in entries.items():
+        key = ("alone", name) if entry.sync_group is None else ("group", entry.sync_group)
+        groups.setdefault(key, []).append(name)
+    units = [
+        placement.Unit(
+            together[0],
+            sum(len(members[name]) for name in together),
+            next((home for name in together if (home := entries[name].home) is not None), None),
+        )
+        for together in groups.values()
+    ]
+    placed = placement.place(
+        units,
+        {name: entry.capacity for name, entry in cluster.directors.items()},
+        {name: _ranking(instance) for name, instance in earlier.items()},
+    )
+    return {name: placed[together[0]] for together in groups.values() for name in together}
+
+
+def _ranking(instance: VrrpInstance) -> tuple[str, ...]:
+    return tuple(sorted(instance.priorities, key=lambda name: -instance.priorities[name]))
+
+
+def _instance(
+    cluster: Cluster, name: str, vips: list[str], entry: InstanceEntry, number: int, priorities: dict[str, int]
+) -> VrrpInstance:
+    common = cluster.vrrp
+    auth_pass = common.auth_pass if entry.auth_pass is None else entry.auth_pass
+    version = entry.version or common.version or (3 if auth_pass is None else 2)
+    return VrrpInstance(
+        name=name,
+        virtual_router_id=number,
+        vips=tuple(Vip(cluster.vips[vip].address, cluster.vips[vip].interface) for vip in vips),
+        priorities={director: priorities[director] for director in cluster.directors},
+        advert_interval=float(_either(entry.advert_interval, common.advert_interval)),
+        version=version,
+        auth_pass=auth_pass,
+        interface=_either(entry.interface, common.interface),
+        preempt=_either(entry.preempt, common.preempt),
+        preempt_delay=_either(entry.preempt_delay, common.preempt_delay),
+        track_interfaces=_either(entry.track_interfaces, common.track_interfaces),
+        sync_group=entry.sync_group,
+        routes=tuple(Route(**route.model_dump()) for route in entry.routes),
+        rules=tuple(Rule(**rule.model_dump()) for rule in entry.rules),
+    )
+
+
+_Value = TypeVar("_Value")
+
+
+def _either(own: _Value | None, common: _Value) -> _Value:
+    return common if own is None else own
+
+
+# --- services --------------------------------------------------------------------------------------------------------
+
+
+def _services(cluster: Cluster, before: DirectorState | None) -> Iterator[VirtualService]:
+    marks = _marks(cluster, before)
+    for place, service in enumerate(cluster.services):
+        found = tuple(_destination(cluster, service, *each) for each in destinations(cluster, service).items())
+        for port in (0,) if place in marks else single_ports(service):
+            yield _service(cluster, service, port, marks.get(place, 0), found)
+
+
+def _service(
+    cluster: Cluster, service: ServiceEntry, port: int, mark: int, found: tuple[tuple[ServiceDestination, int], ...]
+) -> VirtualService:
+    vip = bare(cluster.vips[service.vip].address) if service.vip is not None else ""
+    family = family_of(vip) if vip else service.family or "ipv4"
+    persistence = service.persistence
     return VirtualService(
-        protocol=service.protocol,
-        vip=_bare(cluster.vips[service.vip]),
-        port=service.port,
+        protocol=service.protocol if vip else None,
+        vip=vip,
+        port=port,
         scheduler=service.scheduler,
-        forwarding=service.forwarding,
-        destinations=tuple(
-            ServiceDestination(cluster.real_servers[name], weight)
-            for name, weight in _weights(cluster, service).items()
-        ),
+        destinations=tuple(_at(destination, own or port) for destination, own in found),
+        flags=tuple(sorted(set(service.scheduler_flags))),
+        one_packet=service.one_packet,
+        persistence=None
+        if persistence is None
+        else Persistence(persistence.timeout, persistence.netmask or CLIENT_PREFIX[family], persistence.engine),
+        mark=mark,
+        marked_ports=ports(service) if mark and vip else (),
+        mark_family=family if mark else "ipv4",
     )
 
 
-def _weights(cluster: Cluster, service: ServiceEntry) -> dict[str, int]:
-    return service.real_servers or dict.fromkeys(cluster.real_servers, 1)
+def _at(destination: ServiceDestination, port: int) -> ServiceDestination:
+    return msgspec.structs.replace(destination, port=port)
 
 
-def _bare(vip: str) -> str:
-    return vip.partition("/")[0]
+def _destination(
+    cluster: Cluster, service: ServiceEntry, name: str, entry: DestinationEntry
+) -> tuple[ServiceDestination, int]:
+    """Describe a real server's part in a service, and the port of its own that it has there (0: none)."""
+    server = cluster.real_servers[name]
+    version = _version(cluster, service)
+    forwarding = entry.forwarding or service.forwarding
+    # A tunnel may carry one family in the other; the checks have seen to it that nothing else has to.
+    address = address_of(server, version) or server.address
+    lower, upper = entry.lower_threshold, entry.upper_threshold
+    described = ServiceDestination(address, 0, entry.weight, forwarding, upper, lower, _tunnel(service, forwarding))
+    return described, entry.port or 0
+
+
+def _version(cluster: Cluster, service: ServiceEntry) -> int:
+    if service.vip is None:
+        return 6 if service.family == "ipv6" else 4
+    return 6 if family_of(cluster.vips[service.vip].address) == "ipv6" else 4
+
+
+def _tunnel(service: ServiceEntry, forwarding: Forwarding) -> Tunnel | None:
+    if forwarding != "tunnel":
+        return None
+    entry = service.tunnel
+    return Tunnel() if entry is None else Tunnel(entry.type, entry.port or 0, entry.checksum)
+
+
+def _marks(cluster: Cluster, before: DirectorState | None) -> dict[int, int]:
+    """Give every service by firewall mark its number, by its place in the file; a number once chosen stays."""
+    chosen = {
+        place: service.firewall_mark
+        for place, service in enumerate(cluster.services)
+        if isinstance(service.firewall_mark, int)
+    }
+    earlier = {(it.vip, it.protocol, it.marked_ports): it.mark for it in before.services if it.mark} if before else {}
+    for place, service in enumerate(cluster.services):
+        if service.firewall_mark == "auto" and service.vip is not None:
+            key = (bare(cluster.vips[service.vip].address), service.protocol, ports(service))
+            mark = earlier.get(key, 0)
+            if mark >= _FIRST_MARK and mark not in chosen.values():
+                chosen[place] = mark
+    taken = {*chosen.values(), *earlier.values()}
+    for place, service in enumerate(cluster.services):
+        if service.firewall_mark == "auto" and place not in chosen:
+            mark = _FIRST_MARK
+            while mark in taken:
+                mark += 1
+            taken.add(mark)
+            chosen[place] = mark
+    return chosen

@@ -8,118 +8,101 @@ master checked the cluster file: a signature says who sent a state, not that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
 
-from . import words
+from .balancing import IpvsOptions, VirtualService
 from .errors import BadState
-from .kinds.service import Protocol
+from .kinds.destination import Forwarding, Tunnel
+from .kinds.service import Family, Protocol, family_of
+from .typed import Interface, Name, Part, PortOrAll, PortRange, check_addresses, check_unique
+from .vrrp import Garp, Mode, VrrpInstance
+from .words import port_range
 
-Name = Annotated[str, Meta(pattern=rf"\A{words.NAME}\Z")]
-Interface = Annotated[str, Meta(pattern=rf"\A{words.INTERFACE}\Z")]
-AuthPass = Annotated[str, Meta(pattern=rf"\A{words.AUTH_PASS}\Z")]
-Scheduler = Annotated[str, Meta(pattern=rf"\A({'|'.join(words.SCHEDULERS)})\Z")]
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Weight = Annotated[int, Meta(ge=0, le=words.MAX_WEIGHT)]
-Vrid = Annotated[int, Meta(ge=1, le=words.MAX_VRID)]
-Priority = Annotated[int, Meta(ge=1, le=254)]
-AdvertInterval = Annotated[float, Meta(ge=0.01, le=40.95)]
+DriftPolicy = Literal["heal", "report"]
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class VrrpInstance(_Part, frozen=True):
-    """The election of one VIP: `vips` with prefix length, `priorities` by director."""
-
-    name: Name
-    virtual_router_id: Vrid
-    vips: tuple[str, ...]
-    priorities: dict[Name, Priority]
-
-    def __post_init__(self) -> None:
-        if not self.vips:
-            raise ValueError(f"the VRRP instance {self.name} has no VIP")
-        for vip in self.vips:
-            if not words.is_vip(vip):
-                raise ValueError(f"{vip!r} is not an IPv4 address with prefix length")
-        _check_unique("priority", list(self.priorities.values()))
-
-
-class VrrpOptions(_Part, frozen=True):
-    """What all VRRP instances of a cluster share; `advert_interval` in seconds, `interface` None: where the address is."""
-
-    advert_interval: AdvertInterval
-    mode: Literal["multicast", "unicast"]
-    version: Literal[2, 3]
-    auth_pass: AuthPass | None = None
-    interface: Interface | None = None
-
-    def __repr__(self) -> str:
-        """Leave the password out: representations end up in logs."""
-        return f"VrrpOptions(advert_interval={self.advert_interval}, mode={self.mode!r}, version={self.version})"
-
-
-class ServiceDestination(_Part, frozen=True):
-    """One real server in a virtual service; it answers on the service's own port (direct routing rewrites none)."""
+class Host(Part, frozen=True):
+    """Where a host is: `address` of either family, `address6` beside an IPv4 one; `interface` for VRRP and VIPs."""
 
     address: str
-    weight: Weight
+    address6: str | None = None
+    interface: Interface | None = None
 
     def __post_init__(self) -> None:
-        _check_addresses((self.address,))
+        check_addresses(self.addresses)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of its addresses."""
+        return (self.address,) if self.address6 is None else (self.address, self.address6)
+
+    def address_of(self, family: Family) -> str | None:
+        """Return its address of a family, if it has one."""
+        return next((address for address in self.addresses if family_of(address) == family), None)
 
 
-class VirtualService(_Part, frozen=True):
-    """`vip` is a bare address."""
+class Answer(Part, frozen=True):
+    """What some real servers answer: `ports` of `vip` as clients see them (empty: all).
 
-    protocol: Protocol
+    `hosts` by real server: the port on which its service listens, 0 for the very port that the client named.
+    """
+
     vip: str
-    port: Port
-    scheduler: Scheduler
-    forwarding: Literal["direct"]
-    destinations: tuple[ServiceDestination, ...]
+    protocol: Protocol
+    ports: tuple[PortRange, ...]
+    forwarding: Forwarding
+    hosts: dict[Name, PortOrAll]
+    tunnel: Tunnel | None = None
 
     def __post_init__(self) -> None:
-        _check_addresses((self.vip,))
-        _check_unique("destination", [destination.address for destination in self.destinations])
+        check_addresses((self.vip,))
+        for ports in self.ports:
+            port_range(ports)
 
 
-class RealServerState(_Part, frozen=True, tag_field="role", tag="realserver"):
-    """`hosts`: real server -> address. `vips`: bare address -> the real servers that answer for it (direct routing)."""
+class RealServerState(Part, frozen=True, tag_field="role", tag="realserver"):
+    """`directors` are the addresses of the cluster's directors: a masqueraded real server answers through one."""
 
     cluster: Name
-    hosts: dict[Name, str]
-    vips: dict[str, tuple[Name, ...]]
-    format: Literal[1] = 1
+    hosts: dict[Name, Host]
+    answers: tuple[Answer, ...]
+    directors: tuple[str, ...] = ()
+    backup_only: bool = False
+    drift: DriftPolicy = "heal"
+    format: Literal[2] = 2
 
     def __post_init__(self) -> None:
-        _check_addresses(self.hosts.values())
-        _check_addresses(self.vips)
-        for vip, hosts in self.vips.items():
-            if not self.hosts.keys() >= set(hosts):
-                raise ValueError(f"the VIP {vip} is on a real server that is not among the hosts")
+        check_addresses(self.directors)
+        for answer in self.answers:
+            if not self.hosts.keys() >= answer.hosts.keys():
+                raise ValueError(f"the VIP {answer.vip} is on a real server that is not among the hosts")
 
 
-class DirectorState(_Part, frozen=True, tag_field="role", tag="director"):
-    """`hosts`: director -> address. Services are the same on every director; instances differ by priority."""
+class DirectorState(Part, frozen=True, tag_field="role", tag="director"):
+    """Services are the same on every director; instances differ by priority.
+
+    `drift` says whether what differs is healed or only reported; `exclusive`: IPVS entries of others are removed.
+    """
 
     cluster: Name
-    hosts: dict[Name, str]
+    hosts: dict[Name, Host]
     instances: tuple[VrrpInstance, ...]
     services: tuple[VirtualService, ...]
-    vrrp: VrrpOptions
-    format: Literal[1] = 1
+    mode: Mode = "multicast"
+    garp: Garp = Garp()
+    ipvs: IpvsOptions = IpvsOptions()
+    drift: DriftPolicy = "heal"
+    exclusive: bool = False
+    format: Literal[2] = 2
 
     def __post_init__(self) -> None:
-        _check_addresses(self.hosts.values())
-        _check_unique("VRRP instance", [instance.name for instance in self.instances])
-        _check_unique("VRID", [instance.virtual_router_id for instance in self.instances])
-        _check_unique("virtual service", [(s.protocol, s.vip, s.port) for s in self.services])
+        check_unique("VRRP instance", [instance.name for instance in self.instances])
+        # Two elections may have one number where their advertisements never meet.
+        check_unique("VRID", [(it.interface, it.family, it.virtual_router_id) for it in self.instances])
+        check_unique("virtual service", [service.key for service in self.services])
+        check_unique("VIP", [vip.bare for instance in self.instances for vip in instance.vips])
         for instance in self.instances:
             if instance.priorities.keys() != self.hosts.keys():
                 raise ValueError(f"the VRRP instance {instance.name} does not give every director a priority")
@@ -151,14 +134,3 @@ def decode_state(builtins: object) -> RoleState:
     except (msgspec.ValidationError, RecursionError) as error:
         raise BadState(f"desired state not understood: {error}") from error
     return state
-
-
-def _check_addresses(addresses: Iterable[str]) -> None:
-    for address in addresses:
-        if not words.is_host_address(address):
-            raise ValueError(f"{address!r} is not an IPv4 address of a host")
-
-
-def _check_unique(what: str, values: Sequence[object]) -> None:
-    if len(set(values)) != len(values):
-        raise ValueError(f"the same {what} twice")

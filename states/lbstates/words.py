@@ -8,6 +8,7 @@ The patterns have no anchors: users of `re` put them between `\A` and `\Z`, JSON
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Final
 
 NAME: Final = r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"
@@ -15,21 +16,34 @@ INTERFACE: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}"
 AUTH_PASS: Final = r"[A-Za-z0-9._:+-]{1,8}"  # noqa: S105 - a pattern
 FIFO: Final = r"/[A-Za-z0-9_./-]{1,200}"
 
+PORTS: Final = r"[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?"
+"""One port, or a range of them."""
+SYSCTL_NAME: Final = r"[a-z][a-z0-9_]{0,39}"
+SYSCTL_VALUE: Final = r"-?[0-9]{1,10}( -?[0-9]{1,10}){0,3}"
+
 SCHEDULERS: Final = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos")
 """The kernel's, as of Linux 6.x."""
+
+SCHEDULER_FLAGS: Final = ("sh-fallback", "sh-port", "mh-fallback", "mh-port", "flag-1", "flag-2", "flag-3")
+"""ipvsadm's words for them."""
+ENGINES: Final = ("sip",)
+"""What tells clients apart for persistence, beside their address."""
 
 MAX_AUTH_PASS: Final = 8
 MAX_WEIGHT: Final = 65535
 MAX_VRID: Final = 255
+MAX_MARK: Final = 2**31 - 1
 MAX_DIRECTORS: Final = 24
-"""So many priorities, ten apart, fit between 1 and 254."""
+"""So many priorities, five apart, fit between 1 and 254 with room for the fall of a director without its minion."""
 
 
 def is_host_address(text: str) -> bool:
-    """Whether the text is an IPv4 address, written as the kernel writes it, that one host can have."""
+    """Whether the text is an IP address, written as the kernel writes it, that one host can have."""
     try:
-        address = ipaddress.IPv4Address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
+        return False
+    if str(address) != text or getattr(address, "ipv4_mapped", None) or getattr(address, "scope_id", None):
         return False
     return not (address.is_multicast or address.is_unspecified or address.is_loopback or address.is_reserved)
 
@@ -37,7 +51,41 @@ def is_host_address(text: str) -> bool:
 def is_vip(text: str) -> bool:
     """Whether the text is a host's address, a slash and a prefix length."""
     address, slash, prefix = text.partition("/")
-    return bool(slash) and is_host_address(address) and prefix in _PREFIXES
+    if not slash or not is_host_address(address):
+        return False
+    return prefix in (_PREFIXES_6 if ":" in address else _PREFIXES_4)
 
 
-_PREFIXES: Final = frozenset(str(length) for length in range(1, 33))
+def is_network(text: str) -> bool:
+    """Whether the text is "default" or a network with prefix length, host part zero."""
+    if text == "default":
+        return True
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return str(network) == text
+
+
+def is_multicast_group(text: str) -> bool:
+    """Whether the text is an IPv4 multicast address."""
+    try:
+        return ipaddress.IPv4Address(text).is_multicast
+    except ValueError:
+        return False
+
+
+def port_range(text: str) -> range:
+    """Return the ports that "80" or "8000-8010" names; raises `ValueError` for anything else."""
+    if not re.fullmatch(PORTS, text):
+        raise ValueError(f"{text!r} is neither a port nor a range of ports")
+    first, _, last = text.partition("-")
+    found = range(int(first), int(last or first) + 1)
+    if not found or found[-1] > MAX_PORT:
+        raise ValueError(f"{text!r} is no range between 1 and {MAX_PORT}")
+    return found
+
+
+MAX_PORT: Final = 65535
+_PREFIXES_4: Final = frozenset(str(length) for length in range(1, 33))
+_PREFIXES_6: Final = frozenset(str(length) for length in range(1, 129))

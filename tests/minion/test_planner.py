@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from lbminion.planner import home
-from lbstates.desired import DirectorState, RealServerState, VrrpOptions
-
-OPTIONS = VrrpOptions(1.0, "multicast", 3)
+from lbstates.desired import DirectorState, Host, RealServerState
 
 
 def director(cluster: str, *hosts: str) -> DirectorState:
-    return DirectorState(cluster, {host: f"10.0.0.{n}" for n, host in enumerate(hosts, 1)}, (), (), OPTIONS)
+    return DirectorState(cluster, {host: Host(f"10.0.0.{n}") for n, host in enumerate(hosts, 1)}, (), ())
 
 
 def real_server(cluster: str, *hosts: str) -> RealServerState:
-    return RealServerState(cluster, {host: f"10.0.1.{n}" for n, host in enumerate(hosts, 1)}, {})
+    return RealServerState(cluster, {host: Host(f"10.0.1.{n}") for n, host in enumerate(hosts, 1)}, ())
 
 
 def test_it_is_the_cluster_that_names_the_host() -> None:

@@ -19,7 +19,7 @@ from lbminion.planner import Planner
 from lbminion.reconciler import Reconciler
 from lbminion.status import undone
 from lbminion.store import open_store
-from lbstates.desired import RealServerState, encode_state
+from lbstates.desired import Answer, Host, RealServerState, encode_state
 from lbstates.kinds.address import Address
 from lbstates.kinds.kind import Resource
 from lbstates.plan import Plan, Resources, index
@@ -99,7 +99,8 @@ class Scene:
 
     def receive(self, generation: int, *vips: str) -> None:
         """Stage a generation as the inbox would."""
-        state = RealServerState("c", {HOST: "172.28.128.10"}, dict.fromkeys(vips, (HOST,)))
+        answers = tuple(Answer(vip, "tcp", ("80",), "direct", {HOST: 80}) for vip in vips)
+        state = RealServerState("c", {HOST: Host("172.28.128.10")}, answers)
         message = State((HOST,), encode_state(state))
         raw = seal(Envelope("state", "c", "role:realserver", generation, 0, payload(message)), KEY)
         self.holdings.keep(Inbox(HOST, KEYS).judge(raw, self.holdings.memory), raw)

@@ -43,7 +43,7 @@ OPTIONS = {
 def _render(text: str, host: str, fifo: Path) -> str:
     state = compile_cluster(parse(text, "x"))["director"]
     assert isinstance(state, DirectorState)
-    found = resources_for(state, host, HostFacts({state.hosts[host]: "eth1"}, "2.2.7", str(fifo)))
+    found = resources_for(state, host, HostFacts({state.hosts[host].address: "eth1"}, "2.2.7", str(fifo)))
     (keepalived,) = (resource for resource in found if isinstance(resource, Keepalived))
     return keepalived.config
 

@@ -51,17 +51,17 @@ MISTAKES = {
         "{netology1: 1,",
         "{netology1: {port: 8080},",
         16,
-        "services[0].real_servers.netology1",
-        "only a weight",
-        "direct routing",
+        "services[0].real_servers.netology1.port",
+        "answers on the port of the service",
+        "masquerade",
     ),
     "missing field": (
         "  - vip: web\n    port",
         "  - port",
         11,
         "services[0].vip",
-        "missing",
-        "name of one of the VIPs",
+        "a VIP is missing",
+        "name one",
     ),
     "duplicate key": ("vips:", "  netology2: 172.28.128.21\nvips:", 8, "real_servers.netology2", "line 7", "one of"),
     "VIP outside the network": ("200/24", "200/28", 9, "vips.web", "outside the network of the directors", "prefix"),
@@ -82,8 +82,15 @@ MISTAKES = {
         "write 172.28.128.20",
     ),
     "loopback as host": ("172.28.128.20\n", "127.0.0.1\n", 7, "real_servers.netology2", "not an address that", "like"),
-    "IPv6 VIP": ("172.28.128.200/24", "2001:db8::1/64", 9, "vips.web", "IPv6 address", "not supported yet"),
-    "IPv6 host": ("172.28.128.20\n", "2001:db8::1\n", 7, "real_servers.netology2", "IPv6", "not supported yet"),
+    "host of another family": (
+        "172.28.128.20\n",
+        "2001:db8::1\n",
+        11,
+        "services[0].vip",
+        "netology2 has no IPv4",
+        "tunnel",
+    ),
+    "IPv6 in capitals": ("172.28.128.20\n", "2001:DB8::1\n", 7, "real_servers.netology2", "usual way", "2001:db8::1"),
     "unknown host in a service": (
         "netology2: 1}",
         "netolgy2: 1}",
@@ -107,7 +114,7 @@ MISTAKES = {
         8,
         "real_servers.netology3",
         "a director too",
-        "not supported yet",
+        "backup_only",
     ),
     "auth_pass too long (S2)": (
         "vips:",
@@ -134,30 +141,23 @@ MISTAKES = {
         "services[0] is tcp web:80, too",
         "another port",
     ),
-    "port 0": ("port: 80", "port: 0", 12, "services[0].port", "0 is less", "at least 1"),
+    "port 0": ("port: 80", "port: 0", 12, "services[0].port", "with persistence only", "persistence"),
+    "port below zero": ("port: 80", "port: -1", 12, "services[0].port", "-1 is less", "at least 0"),
     "port 65536": ("port: 80", "port: 65536", 12, "services[0].port", "more than possible", "at most 65535"),
     "port with a leading zero": ("port: 80", "port: 080", 12, "services[0].port", "whole number", "write 80"),
     "port as a word": ("port: 80", "port: http", 12, "services[0].port", "the text 'http'", "whole number"),
     "port as yes": ("port: 80", "port: true", 12, "services[0].port", "true or false", "whole number"),
     "port far too big": ("port: 80", f"port: {'9' * 5000}", 12, "services[0].port", "whole number", "whole number"),
     "unknown scheduler": ("scheduler: rr", "scheduler: rrr", 14, "services[0].scheduler", "not known", "rr?"),
-    "sctp": ("protocol: tcp", "protocol: sctp", 13, "services[0].protocol", "not supported yet", "tcp or udp"),
     "unknown protocol": ("protocol: tcp", "protocol: tpc", 13, "services[0].protocol", "not known", "tcp?"),
-    "tunnel": (
+    "unknown forwarding": ("forwarding: direct", "forwarding: dr", 15, "services[0].forwarding", "not known", "direct"),
+    "details of no tunnel": (
         "forwarding: direct",
+        "forwarding: direct\n    tunnel: {type: gre}",
+        16,
+        "services[0].tunnel",
+        "nothing is tunnelled",
         "forwarding: tunnel",
-        15,
-        "services[0].forwarding",
-        "tunnel is not supported yet",
-        "direct",
-    ),
-    "masquerade": (
-        "forwarding: direct",
-        "forwarding: masquerade",
-        15,
-        "services[0].forwarding",
-        "not supported yet",
-        "direct",
     ),
     "weight too big": ("netology2: 1}", "netology2: 65536}", 16, "services[0].real_servers.netology2", "more", "65535"),
     "weight below zero": ("netology2: 1}", "netology2: -1}", 16, "services[0].real_servers.netology2", "less", "0"),
@@ -310,8 +310,120 @@ def test_the_schema_describes_every_field() -> None:
     described = json.loads(json.dumps(schema()))
     assert described["additionalProperties"] is False
     assert described["required"] == ["cluster", "directors", "real_servers", "vips", "services"]
-    for section in (described, *described["$defs"].values()):
+    sections = [described, *described["$defs"].values()]
+    for section in [form for it in sections for form in it.get("anyOf", [it]) if "properties" in form]:
         assert section["description"]
+        assert section["additionalProperties"] is False
         for name, field in section["properties"].items():
             assert field.get("description"), name
     assert described["$defs"]["ServiceEntry"]["properties"]["scheduler"]["enum"][0] == "rr"
+
+
+V6 = """
+cluster: six
+directors: {d1: {address: 10.0.0.1, address6: "2001:db8::1"}, d2: "2001:db8::2"}
+real_servers: {r1: {address: 10.0.0.3, address6: "2001:db8::3"}}
+vips: {web: "2001:db8::100/64"}
+services: [{vip: web, port: 80}]
+"""
+
+
+def test_a_short_entry_is_its_long_one() -> None:
+    short, long = parse(V6, "x"), parse(V6.replace('d2: "2001:db8::2"', 'd2: {address: "2001:db8::2"}'), "x")
+    assert short == long
+
+
+def test_one_entry_without_the_family_of_the_vip_is_named() -> None:
+    finding = _one(V6.replace(', address6: "2001:db8::3"', ""))
+    assert finding.field == "services[0].vip"
+    assert "r1 has no IPv6 address" in finding.wrong
+
+
+# What is appended to the five-VM file (its last service is services[0]), field, in what is wrong, in what is right.
+SERVICE = "  - {vip: web, port: 81"
+RULES = {
+    "scheduler flag of another (sh)": (f"{SERVICE}, scheduler_flags: [sh-port]}}", "scheduler_flags", "of the scheduler sh", "sh"),
+    "unknown flag": (f"{SERVICE}, scheduler_flags: [sh-prot]}}", "scheduler_flags[0]", "not known", "sh-port"),
+    "single packets of tcp": (f"{SERVICE}, one_packet: true}}", "one_packet", "only UDP", "udp"),
+    "single packets that persist": (
+        f"{SERVICE}, one_packet: true, protocol: udp, persistence: 60}}", "one_packet", "cannot be persistent", "leave one",
+    ),
+    "netmask too long": (f"{SERVICE}, persistence: {{timeout: 60, netmask: 64}}}}", "persistence.netmask", "too long", "32"),
+    "sip over tcp": (f"{SERVICE}, persistence: {{timeout: 60, engine: sip}}}}", "persistence.engine", "UDP only", "udp"),
+    "persistence of no time": (f"{SERVICE}, persistence: 0}}", "persistence", "0 is less", "1"),
+    "gue without port": (f"{SERVICE}, forwarding: tunnel, tunnel: {{type: gue}}}}", "tunnel.port", "gue has", "6080"),
+    "ipip with port": (f"{SERVICE}, forwarding: tunnel, tunnel: {{port: 1}}}}", "tunnel.port", "no other type", "gue"),
+    "checksum of ipip": (
+        f"{SERVICE}, forwarding: tunnel, tunnel: {{checksum: full}}}}", "tunnel.checksum", "ipip knows no", "gue",
+    ),
+    "thresholds the wrong way round": (
+        f"{SERVICE}, real_servers: {{netology1: {{upper_threshold: 5, lower_threshold: 6}}}}}}",
+        "real_servers.netology1.lower_threshold", "above the upper", "smaller",
+    ),
+    "both port and ports": (f"{SERVICE}, ports: [82]}}", "", "both given", "one of the two"),
+    "range backwards": ("  - {vip: web, ports: [90-80]}", "ports[0]", "no range", "10-20"),
+    "range beyond the last port": ("  - {vip: web, ports: [80, 65000-70000]}", "ports[1]", "no range", "65535"),
+    "no ports": ("  - {vip: web, ports: []}", "ports", "nothing stands here", "at least one"),
+    "far too many ports": ("  - {vip: web, ports: 1000-9000}", "ports", "8001 ports", "firewall_mark: auto"),
+    "a mark without packets": ("  - {vip: web, firewall_mark: 7}", "", "neither port nor ports", "one of the two"),
+    "a mark of our choice that nobody sets": ("  - {firewall_mark: auto}", "firewall_mark", "nobody would set", "VIP"),
+    "a port of a foreign mark": ("  - {firewall_mark: 7, port: 80}", "port", "somebody else", "leave `port` out"),
+    "a mark of 0": ("  - {vip: web, port: 81, firewall_mark: 0}", "firewall_mark", "0 is no firewall mark", "auto"),
+    "a family that the VIP says": (f"{SERVICE}, family: ipv6}}", "family", "says the family", "leave"),
+    "the same mark twice": (
+        "  - {vip: web, ports: [81, 82], firewall_mark: 7}\n  - {firewall_mark: 7}", "", "is fwmark 7", "another",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_service_that_cannot_be_is_found(rule: str, netology_text: str) -> None:
+    added, field, wrong, right = RULES[rule]
+    finding = _one(f"{netology_text}{added}\n")
+    place = 2 if rule == "the same mark twice" else 1
+    assert finding.field == f"services[{place}]{field and '.'}{field}"
+    assert wrong in finding.wrong
+    assert right in finding.right
+
+
+SECTIONS = {
+    "unknown home": ("instances: {web: {home: netology9}}", "instances.web.home", "no director netology9", "netology"),
+    "instance of nobody": ("instances: {wbe: {home: netology3}}", "instances.wbe", "no VIP belongs", "web?"),
+    "reserved number (V3)": (
+        "instances: {web: {virtual_router_id: 51}}\nvrrp: {reserved_virtual_router_ids: [50-52]}",
+        "instances.web.virtual_router_id", "is reserved", "another",
+    ),
+    "number out of range": ("instances: {web: {virtual_router_id: 256}}", "instances.web.virtual_router_id", "more", "255"),
+    "password of version 3": ("vrrp: {auth_pass: x, version: 3}", "vrrp.auth_pass", "has no password", "leave one"),
+    "half seconds of version 2": ("vrrp: {advert_interval: 1.5, version: 2}", "vrrp.advert_interval", "whole", "version 3"),
+    "delay of nothing (V7)": ("vrrp: {preempt: false, preempt_delay: 5}", "vrrp.preempt_delay", "nothing to delay", "out"),
+    "vmac (V10)": ("vrrp: {use_vmac: true}", "vrrp.use_vmac", "no such field", "possible"),
+    "strict (V11)": ("vrrp: {strict: true}", "vrrp.strict", "no such field", "possible"),
+    "state (S5)": ("instances: {web: {state: MASTER}}", "instances.web.state", "no such field", "possible"),
+    "priority (V6)": ("instances: {web: {priority: 100}}", "instances.web.priority", "no such field", "possible"),
+    "a route to nowhere": ("instances: {web: {routes: [{to: 10.0.0.0/8}]}}", "instances.web.routes[0]", "nowhere", "via"),
+    "a route with host bits": (
+        "instances: {web: {routes: [{to: 10.0.0.1/8, via: 172.28.128.1}]}}", "instances.web.routes[0].to", "not a network", "10.0.0.0/8",
+    ),
+    "a route of another family": (
+        'instances: {web: {routes: [{to: "2001:db8::/32", interface: eth0}]}}', "instances.web.routes[0]", "family", "both",
+    ),
+    "a rule for everything": ("instances: {web: {rules: [{table: 5}]}}", "instances.web.rules[0]", "every packet", "source"),
+    "unknown sysctl name": ("ipvs: {sysctls: {'../x': 1}}", "ipvs.sysctls.../x", "no name of a setting", "net/ipv4/vs"),
+    "sysctl of words": ("ipvs: {sysctls: {sync_threshold: a b}}", "ipvs.sysctls.sync_threshold", "no value", "numbers"),
+    "backup_only as a sysctl": ("ipvs: {sysctls: {backup_only: 1}}", "ipvs.sysctls.backup_only", "field of its own", "ipvs"),
+    "backup_only without sync (R9)": ("ipvs: {backup_only: true}", "ipvs.backup_only", "synchronisation", "sync: {}"),
+    "sync id out of range": ("ipvs: {sync: {id: 256}}", "ipvs.sync.id", "more", "255"),
+    "sync group that is no multicast": ("ipvs: {sync: {group: 10.0.0.1}}", "ipvs.sync.group", "multicast", "224.0.0.81"),
+    "timeout of no time": ("ipvs: {timeouts: {udp: 0}}", "ipvs.timeouts.udp", "0 is less", "1"),
+    "unknown drift policy": ("drift: ignore", "drift", "not known", "heal"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_that_cannot_be_is_found(section: str, netology_text: str) -> None:
+    added, field, wrong, right = SECTIONS[section]
+    finding = _one(f"{netology_text}{added}\n")
+    assert finding.field == field
+    assert wrong in finding.wrong
+    assert right in finding.right

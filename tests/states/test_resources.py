@@ -45,8 +45,8 @@ def test_resources_come_in_a_safe_order(
     director_state: DirectorState, real_server_state: RealServerState, facts_of: FactsOf
 ) -> None:
     for state in (director_state, real_server_state):
-        for host, address in state.hosts.items():
-            resources = resources_for(state, host, facts_of(address))
+        for host, entry in state.hosts.items():
+            resources = resources_for(state, host, facts_of(entry.address))
             assert [r.identity for r in resources] == [c.identity for c in diff(index(resources), {}, {})]
 
 

@@ -70,7 +70,12 @@ def placement_of(state: DirectorState) -> Placement:
         state.cluster,
         tuple(state.hosts),
         tuple(
-            Instance(i.name, i.virtual_router_id, i.vips, tuple(sorted(i.priorities, key=lambda d: -i.priorities[d])))
+            Instance(
+                i.name,
+                i.virtual_router_id,
+                tuple(vip.address for vip in i.vips),
+                tuple(sorted(i.priorities, key=lambda d: -i.priorities[d])),
+            )
             for i in state.instances
         ),
     )

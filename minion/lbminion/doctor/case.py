@@ -91,7 +91,7 @@ class Case:
             for state in self.director
             for name, host in state.hosts.items()
             if name != self.name
-            for address in host_addresses(host)
+            for address in host.addresses
         }
 
     @cached_property
@@ -143,8 +143,3 @@ class Case:
 
 def _bare(address: str) -> str:
     return address.partition("/")[0]
-
-
-def host_addresses(host: str) -> tuple[str, ...]:
-    """Tell the addresses of a host in a desired state."""
-    return (host,)

@@ -9,7 +9,7 @@ from lbstates.kinds.clamp import Clamp
 from lbstates.kinds.link import Link
 
 from . import listeners, offloads, places, reading, settings, sock_diag
-from .case import Case, host_addresses
+from .case import Case
 from .facts import Facts
 from .symptom import Symptom, info
 
@@ -40,7 +40,7 @@ def _bare(case: Case) -> list[str]:
 
 
 def _declared(case: Case) -> set[str]:
-    return {address for state in case.real_server for address in host_addresses(state.hosts[case.name])}
+    return {address for state in case.real_server for address in state.hosts[case.name].addresses}
 
 
 def _judge_listeners(case: Case) -> Iterator[Symptom]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -10,11 +10,20 @@ from pydantic import ValidationError
 
 from .checks import Declared, check_all
 from .findings import ClusterFileError, Finding, Path, dotted
-from .model import Cluster, ServiceEntry, Vrrp
+from .model import Cluster
 from .reader import Document, read
+from .sections import DirectorEntry, InstanceEntry, Ipvs, RealServerEntry, VipEntry, Vrrp
+from .services import ServiceEntry
+from .short import Section
 from .wording import path_of, word
 
-_NAMED: Final = ("directors", "real_servers", "vips")
+_NAMED: Final[Mapping[str, type[Section]]] = {
+    "directors": DirectorEntry,
+    "real_servers": RealServerEntry,
+    "vips": VipEntry,
+    "instances": InstanceEntry,
+}
+_SINGLE: Final[Mapping[str, type[Section]]] = {"vrrp": Vrrp, "ipvs": Ipvs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ def _model_findings(document: Document, error: ValidationError) -> list[Finding]
         if detail["type"] == "too_short" and detail["input"]:
             continue  # there are entries, and each has a finding of its own
         path = path_of(detail)
+        if detail["type"] != "missing":
+            path = _as_written(path, document)
         found.append(Finding(document.line(path), dotted(path), *word(detail)))
     return found
 
@@ -79,9 +90,19 @@ def _sound_part(data: dict[str, Any], bad: set[Path]) -> tuple[Cluster, Sequence
     The result has not been validated as a whole: sections may be empty.
     """
     wrong = {path[:2] for path in bad}
-    hosts: dict[str, Any] = {
-        section: {name: value for name, value in _entries(data, section).items() if (section, name) not in wrong}
-        for section in _NAMED
+    named: dict[str, Any] = {
+        section: {
+            name: model.model_validate(value)
+            for name, value in _entries(data, section).items()
+            if (section, name) not in wrong
+        }
+        for section, model in _NAMED.items()
+    }
+    single: dict[str, Any] = {
+        section: model()
+        if any(path[:1] == (section,) for path in wrong)
+        else model.model_validate(data.get(section, {}))
+        for section, model in _SINGLE.items()
     }
     services = data.get("services")
     services = services if isinstance(services, list) else []
@@ -89,11 +110,18 @@ def _sound_part(data: dict[str, Any], bad: set[Path]) -> tuple[Cluster, Sequence
     sound = Cluster.model_construct(
         cluster=str(data.get("cluster")),
         _fields_set=None,
-        **hosts,
+        **named,
         services=tuple(ServiceEntry.model_validate(services[i]) for i in kept),
-        vrrp=Vrrp() if any(path[0] == "vrrp" for path in wrong if path) else Vrrp.model_validate(data.get("vrrp", {})),
+        **single,
     )
     return sound, kept
+
+
+def _as_written(path: Path, document: Document) -> Path:
+    """Leave out of a path what does not stand in the file: the field of an entry in its short form."""
+    while path not in document.lines:
+        path = path[:-1]
+    return path
 
 
 def _entries(data: dict[str, Any], section: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from . import fields
 from .fields import shown
 from .findings import Path, suggestion
-from .model import Cluster, ServiceEntry, Vrrp
+from .model import Cluster
 
 _WANTED: Final = {
     "string_type": "a text",
@@ -73,9 +73,21 @@ def _describe(path: Path) -> str:
 
 
 def _model_at(path: Path) -> type[BaseModel]:
-    if len(path) > 1 and path[0] == "services":
-        return ServiceEntry
-    return Vrrp if len(path) > 1 and path[0] == "vrrp" else Cluster
+    """The section that has the last part of the path as a field: walks from the whole file down."""
+    model: type[BaseModel] = Cluster
+    for part in path[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = None if field is None else _section_in(field.annotation)
+        if inner is not None:
+            model = inner
+    return model
+
+
+def _section_in(annotation: object) -> type[BaseModel] | None:
+    """The section that a field holds: itself, in a list, by name, or perhaps."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section_in(inner)) is not None), None)
 
 
 def _wrong_type(kind: str, value: object) -> tuple[str, str]:

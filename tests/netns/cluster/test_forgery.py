@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lbmaster import identity
 from lbmaster.signing import Signer
 from lbservice.keys import load_or_make_curve
-from lbstates.desired import RealServerState
+from lbstates import desired
+from lbstates.desired import Answer, RealServerState
 from lbwire.codec import LIMIT
 from lbwire.topics import BEACON, role_audience, topic
 from lbwire.topics import CLUSTER as EVERY_HOST
@@ -69,7 +70,8 @@ def impostor(place: Place) -> Iterator[Impostor]:
 
 def forged(host: Host) -> bytes:
     """Sign a state with a key of the impostor's own, as the master would: another VIP, and a high generation."""
-    state = RealServerState(CLUSTER, hosts={host.name: host.address}, vips={"10.99.250.9": (host.name,)})
+    answers = (Answer("10.99.250.9", "tcp", ("80",), "direct", {host.name: 80}),)
+    state = RealServerState(CLUSTER, {host.name: desired.Host(host.address)}, answers)
     return Signer(Ed25519PrivateKey.generate()).state(CLUSTER, "realserver", 1000, state)
 
 

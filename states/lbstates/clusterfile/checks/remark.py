@@ -1,0 +1,27 @@
+"""What a check is given beside the cluster, and what it yields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbstates.clusterfile.findings import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A finding that does not know its line yet; `warning` means that the file can be used as it is."""
+
+    path: Path
+    wrong: str
+    right: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The names in the file, also of those entries whose value is wrong: a typo in an address makes no host unknown."""
+
+    directors: frozenset[str]
+    real_servers: frozenset[str]
+    vips: frozenset[str]
+    instances: frozenset[str]

@@ -1,0 +1,185 @@
+"""What can be wrong with virtual services, beyond one field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lbstates.clusterfile.findings import Path, suggestion
+from lbstates.clusterfile.model import Cluster
+from lbstates.clusterfile.reading import address_of, destinations, keys, single_ports
+from lbstates.clusterfile.services import ServiceEntry
+from lbstates.kinds.service import family_of
+
+from .remark import Declared, Remark
+
+_MOST_PORTS: Final = 1024
+"""So many virtual services may come of one entry; a firewall mark makes one of any number of ports."""
+
+
+def _references(cluster: Cluster, declared: Declared) -> Iterator[Remark]:
+    for place, service in enumerate(cluster.services):
+        if service.vip is not None and declared.vips and service.vip not in declared.vips:
+            yield Remark(
+                ("services", place, "vip"), f"there is no VIP {service.vip}", suggestion(service.vip, declared.vips)
+            )
+        for name in service.real_servers.keys() - declared.real_servers if declared.real_servers else ():
+            path: Path = ("services", place, "real_servers", name)
+            wrong = f"{name} is a director" if name in declared.directors else f"there is no real server {name}"
+            yield Remark(path, wrong, suggestion(name, declared.real_servers))
+
+
+def _same_service(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    seen: dict[tuple[object, ...], int] = {}
+    for place, service in enumerate(cluster.services):
+        for key in keys(service):
+            first = seen.setdefault(key, place)
+            if first != place:
+                wrong = f"services[{first}] is {_said(key)}, too"
+                yield Remark(("services", place), wrong, "give it another port, or make one service of the two")
+                break
+
+
+def _said(key: tuple[object, ...]) -> str:
+    kind, what, rest = key
+    return f"{kind} {what} {rest}".rstrip() if kind == "fwmark" else f"{kind} {what}:{rest}"
+
+
+def _what_it_takes(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """VIP, ports and mark fit together."""
+    for place, service in enumerate(cluster.services):
+        here: Path = ("services", place)
+        given = [name for name in ("port", "ports") if getattr(service, name) is not None]
+        if service.vip is None:
+            yield from _marked_elsewhere(service, here, given)
+        elif len(given) != 1:
+            wrong = "port and ports are both given" if given else "neither port nor ports is given"
+            yield Remark(here, wrong, "write one of the two")
+        elif service.family is not None:
+            yield Remark((*here, "family"), "the VIP says the family already", "leave `family` out")
+        elif service.port == 0 and (service.persistence is None or service.firewall_mark is not None):
+            right = "add `persistence`, without firewall_mark; or name the ports"
+            yield Remark((*here, "port"), "all ports are possible with persistence only", right)
+        elif service.firewall_mark is None and len(single_ports(service)) > _MOST_PORTS:
+            wrong = f"{len(single_ports(service))} ports would be as many virtual services"
+            yield Remark((*here, "ports"), wrong, "add `firewall_mark: auto` to make one service of them")
+
+
+def _marked_elsewhere(service: ServiceEntry, here: Path, given: list[str]) -> Iterator[Remark]:
+    if service.firewall_mark is None:
+        yield Remark((*here, "vip"), "a VIP is missing", "name one, or the firewall_mark that somebody else sets")
+        return
+    if service.firewall_mark == "auto":
+        yield Remark((*here, "firewall_mark"), "nobody would set a mark of our choice", "name a VIP and its ports")
+    for name in given:
+        wrong = "without a VIP the packets are marked by somebody else, and nobody asks for their port"
+        yield Remark((*here, name), wrong, f"name the VIP, or leave `{name}` out")
+
+
+def _scheduling(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    for place, service in enumerate(cluster.services):
+        here: Path = ("services", place)
+        for flag in service.scheduler_flags:
+            of = flag.partition("-")[0]
+            if of in ("sh", "mh") and of != service.scheduler:
+                wrong = f"{flag} is a flag of the scheduler {of}, not of {service.scheduler}"
+                yield Remark((*here, "scheduler_flags"), wrong, f"use `scheduler: {of}`, or leave the flag out")
+        if service.one_packet and service.protocol != "udp" and service.vip is not None:
+            yield Remark((*here, "one_packet"), "only UDP has single packets", "use `protocol: udp`, or leave it out")
+        if service.one_packet and service.persistence is not None:
+            wrong = "with one_packet nothing is remembered of a client, so it cannot be persistent"
+            yield Remark((*here, "one_packet"), wrong, "leave one of the two out")
+
+
+def _persistence(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    for place, service in enumerate(cluster.services):
+        persistence = service.persistence
+        if persistence is None:
+            continue
+        here: Path = ("services", place, "persistence")
+        if _version(cluster, service) == _IPV4 and (persistence.netmask or 0) > _LONGEST_IPV4:
+            yield Remark((*here, "netmask"), f"{persistence.netmask} is too long for IPv4", "at most 32")
+        if persistence.engine == "sip" and service.protocol != "udp":
+            yield Remark((*here, "engine"), "the engine sip reads UDP only", "use `protocol: udp`, or leave it out")
+
+
+def _tunnels(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    for place, service in enumerate(cluster.services):
+        if (tunnel := service.tunnel) is None:
+            continue
+        here: Path = ("services", place, "tunnel")
+        if "tunnel" not in {
+            entry.forwarding or service.forwarding for entry in destinations(cluster, service).values()
+        }:
+            yield Remark(
+                here, f"nothing is tunnelled with `forwarding: {service.forwarding}`", "use `forwarding: tunnel`"
+            )
+        if (tunnel.type == "gue") != (tunnel.port is not None):
+            right = "name it, like `port: 6080`" if tunnel.type == "gue" else "leave `port` out, or use `type: gue`"
+            yield Remark((*here, "port"), "gue has a UDP port, and no other type has one", right)
+        if tunnel.checksum != "none" and (tunnel.type == "ipip" or (tunnel.type, tunnel.checksum) == ("gre", "remote")):
+            wrong = f"{tunnel.type} knows no checksum {tunnel.checksum}"
+            yield Remark((*here, "checksum"), wrong, "leave it out, or use `type: gue`")
+
+
+def _destinations(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    for place, service in enumerate(cluster.services):
+        for name, entry in service.real_servers.items():
+            here: Path = ("services", place, "real_servers", name)
+            forwarding = entry.forwarding or service.forwarding
+            if entry.port is not None and forwarding != "masquerade" and (entry.port,) != single_ports(service):
+                wrong = f"with {forwarding} forwarding a real server answers on the port of the service"
+                yield Remark((*here, "port"), wrong, "leave `port` out, or use `forwarding: masquerade`")
+            if entry.lower_threshold > entry.upper_threshold:
+                wrong = f"{entry.lower_threshold} is above the upper threshold {entry.upper_threshold}"
+                yield Remark((*here, "lower_threshold"), wrong, "choose a smaller one, or leave it out")
+        if service.real_servers and not any(entry.weight for entry in service.real_servers.values()):
+            path: Path = ("services", place, "real_servers")
+            yield Remark(path, "all weights are 0: nobody takes connections", "give one a weight", warning=True)
+
+
+def _reachable(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """Only a tunnel carries one family in the other."""
+    for place, service in enumerate(cluster.services):
+        version = _version(cluster, service)
+        lacking = [
+            name
+            for name, entry in destinations(cluster, service).items()
+            if (server := cluster.real_servers.get(name)) is not None
+            and (entry.forwarding or service.forwarding) != "tunnel"
+            and address_of(server, version) is None
+        ]
+        if lacking:
+            path: Path = ("services", place, "vip" if service.vip is not None else "firewall_mark")
+            have = "has" if len(lacking) == 1 else "have"
+            wrong = f"{', '.join(lacking)} {have} no IPv{version} address"
+            field = "address6" if version == _IPV6 else "address"
+            yield Remark(path, wrong, f"give them one (`{field}`), or use `forwarding: tunnel`")
+
+
+def _unused_vips(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    for vip in cluster.vips.keys() - {service.vip for service in cluster.services}:
+        yield Remark(("vips", vip), f"no service uses {vip}", "add a service, or leave the VIP out", warning=True)
+
+
+def _version(cluster: Cluster, service: ServiceEntry) -> int:
+    vip = cluster.vips.get(service.vip or "")
+    family = service.family if vip is None else family_of(vip.address)
+    return _IPV6 if family == "ipv6" else _IPV4
+
+
+_IPV4: Final = 4
+_IPV6: Final = 6
+_LONGEST_IPV4: Final = 32
+
+CHECKS: Final = (
+    _references,
+    _same_service,
+    _what_it_takes,
+    _scheduling,
+    _persistence,
+    _tunnels,
+    _destinations,
+    _reachable,
+    _unused_vips,
+)

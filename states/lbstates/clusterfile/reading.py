@@ -1,0 +1,55 @@
+"""What several readers of a correct cluster file ask of it: the checks, and the compiler. Pure, and without pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from lbstates.words import port_range
+
+if TYPE_CHECKING:
+    from .model import Cluster
+    from .sections import DirectorEntry, RealServerEntry
+    from .services import DestinationEntry, ServiceEntry
+
+_IPV6: Final = 6
+
+
+def bare(vip: str) -> str:
+    """Return an address without its prefix length."""
+    return vip.partition("/")[0]
+
+
+def address_of(host: DirectorEntry | RealServerEntry, version: int) -> str | None:
+    """Return a host's address of IP version 4 or 6, if it has one."""
+    found = (address for address in (host.address, host.address6) if address is not None)
+    return next((address for address in found if (":" in address) == (version == _IPV6)), None)
+
+
+def destinations(cluster: Cluster, service: ServiceEntry) -> dict[str, DestinationEntry]:
+    """Return the real servers of a service: those that it names, or else all, with all defaults."""
+    if service.real_servers:
+        return dict(service.real_servers)
+    from .services import DestinationEntry  # noqa: PLC0415 - brings pydantic, which whoever has a cluster has loaded
+
+    return dict.fromkeys(cluster.real_servers, DestinationEntry())
+
+
+def ports(service: ServiceEntry) -> tuple[str, ...]:
+    """Return its ports and ranges as texts; empty for all ports, or none."""
+    if service.ports is not None:
+        return service.ports
+    return (str(service.port),) if service.port else ()
+
+
+def single_ports(service: ServiceEntry) -> tuple[int, ...]:
+    """Return every port by itself; 0 for all ports."""
+    return tuple(dict.fromkeys(port for text in ports(service) for port in port_range(text))) or (0,)
+
+
+def keys(service: ServiceEntry) -> Iterator[tuple[object, ...]]:
+    """Yield what the kernel would tell the virtual services of an entry apart by; nothing for a mark of our own choice."""
+    if service.firewall_mark is None:
+        yield from ((service.protocol, service.vip, port) for port in single_ports(service))
+    elif service.firewall_mark != "auto":
+        yield ("fwmark", service.firewall_mark, service.family or "")

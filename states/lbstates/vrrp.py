@@ -1,0 +1,119 @@
+"""The part of a director's desired state that keepalived gets: VRRP instances, and what they share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from . import words
+from .kinds.service import Family, family_of
+from .typed import (
+    AdvertInterval,
+    AuthPass,
+    Count,
+    Interface,
+    Name,
+    Part,
+    Priority,
+    Vrid,
+    check_addresses,
+    check_networks,
+    check_unique,
+)
+
+Mode = Literal["multicast", "unicast"]
+
+
+class Vip(Part, frozen=True):
+    """`address` has its prefix length; `interface` None: the one that the instance runs on."""
+
+    address: str
+    interface: Interface | None = None
+
+    def __post_init__(self) -> None:
+        if not words.is_vip(self.address):
+            raise ValueError(f"{self.address!r} is not an IP address with prefix length")
+
+    @property
+    def bare(self) -> str:
+        """The address without its prefix length."""
+        return self.address.partition("/")[0]
+
+
+class Route(Part, frozen=True):
+    """A route that moves with the VIPs; `to` is a network or "default"."""
+
+    to: str
+    via: str | None = None
+    interface: Interface | None = None
+    table: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_networks((self.to,))
+        check_addresses(() if self.via is None else (self.via,))
+
+
+class Rule(Part, frozen=True):
+    """A routing rule that moves with the VIPs: packets `source` -> `to` look into `table`."""
+
+    table: Count
+    source: str | None = None
+    to: str | None = None
+    priority: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_networks(network for network in (self.source, self.to) if network is not None)
+
+
+class Garp(Part, frozen=True):
+    """How a new master announces its VIPs (gratuitous ARP, unsolicited neighbour advertisement).
+
+    `repeat` times at once and again after `delay` seconds; then `refresh_repeat` times every `refresh` seconds; and
+    `lower_priority_repeat` times, `lower_priority_delay` seconds after somebody else claimed to be master.
+    """
+
+    repeat: Count = 5
+    delay: Count = 5
+    refresh: Count = 60
+    refresh_repeat: Count = 1
+    lower_priority_repeat: Count = 2
+    lower_priority_delay: Count = 1
+
+
+class VrrpInstance(Part, frozen=True):
+    """The election of the holder of some VIPs of one family; `priorities` by director.
+
+    Times in seconds. `interface` None: the one that has the director's address. Instances of one `sync_group` have
+    the same master.
+    """
+
+    name: Name
+    virtual_router_id: Vrid
+    vips: tuple[Vip, ...]
+    priorities: dict[Name, Priority]
+    advert_interval: AdvertInterval = 1.0
+    version: Literal[2, 3] = 3
+    auth_pass: AuthPass | None = None
+    interface: Interface | None = None
+    preempt: bool = True
+    preempt_delay: Count = 0
+    track_interfaces: tuple[Interface, ...] = ()
+    sync_group: Name | None = None
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.vips:
+            raise ValueError(f"the VRRP instance {self.name} has no VIP")
+        if len({family_of(vip.address) for vip in self.vips}) > 1:
+            raise ValueError(f"the VRRP instance {self.name} has VIPs of both families")
+        check_unique("priority", list(self.priorities.values()))
+        check_unique("VIP", [vip.bare for vip in self.vips])
+
+    @property
+    def family(self) -> Family:
+        """The family of its VIPs, and of its advertisements."""
+        return family_of(self.vips[0].address)
+
+    def __repr__(self) -> str:
+        """Leave the password out: representations end up in logs."""
+        return f"VrrpInstance({self.name!r}, {self.virtual_router_id}, {self.vips!r}, {self.priorities!r})"
