@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 RECENT: Final = 2000
 """Events that are kept in memory, too, so that what is sent at once need not be read back from the disk."""
+RECENT_BYTES: Final = 16 * 1024 * 1024
+READ_BYTES: Final = 2 * 1024 * 1024
+"""What is read at once ends with the event that goes beyond this: a message has a limit (`lbwire.codec.LIMIT`)."""
 
 NOTHING: Final[Position] = (0, 0)
 
@@ -40,7 +43,8 @@ class Spool:
         self._connection = connection
         self._committed = committed
         self._fresh: list[Event] = []
-        self._recent: deque[Event] = deque(maxlen=RECENT)
+        self._recent: deque[tuple[Event, int]] = deque()
+        self._recent_bytes = 0
         self._sequence = 0
         self.boot = self._begin_boot()
 
@@ -73,20 +77,26 @@ class Spool:
         except sqlite3.Error as error:
             logger.error("%d events wait in memory, the disk takes none: %s", len(rows), error)  # noqa: TRY400 - no bug
             return
-        self._recent.extend(self._fresh)
+        self._remember([(event, len(row[2])) for event, row in zip(self._fresh, rows, strict=True)])
         self._fresh.clear()
         self._committed()
 
+    def _remember(self, events: list[tuple[Event, int]]) -> None:
+        self._recent.extend(events)
+        self._recent_bytes += sum(size for _, size in events)
+        while self._recent and (len(self._recent) > RECENT or self._recent_bytes > RECENT_BYTES):
+            self._recent_bytes -= self._recent.popleft()[1]
+
     def after(self, position: Position, limit: int) -> list[Event]:
-        """Read at most `limit` committed events that follow a position, in order."""
-        if self._recent and position[0] == self.boot and position[1] >= self._recent[0].sequence - 1:
-            begin = position[1] + 1 - self._recent[0].sequence
-            return list(islice(self._recent, begin, begin + limit))
+        """Read at most `limit` committed events that follow a position, in order; fewer if they are large."""
+        if self._recent and position[0] == self.boot and position[1] >= self._recent[0][0].sequence - 1:
+            begin = position[1] + 1 - self._recent[0][0].sequence
+            return _as_many_as_fit(islice(self._recent, begin, begin + limit))
         rows = self._connection.execute(
             "SELECT packed FROM event WHERE (boot, sequence) > (?, ?) ORDER BY boot, sequence LIMIT ?",
             (*position, limit),
         )
-        return [msgspec.convert(unpack(packed), Event) for (packed,) in rows]
+        return _as_many_as_fit((msgspec.convert(unpack(packed), Event), len(packed)) for (packed,) in rows)
 
     def oldest(self) -> Position:
         """Name the first event that is still kept, `NOTHING` if there is none."""
@@ -97,3 +107,14 @@ class Spool:
         """Forget everything up to and including a position: the master has journalled it."""
         with transaction(self._connection):
             self._connection.execute("DELETE FROM event WHERE (boot, sequence) <= (?, ?)", position)
+
+
+def _as_many_as_fit(events: Iterable[tuple[Event, int]]) -> list[Event]:
+    found = []
+    total = 0
+    for event, size in events:
+        found.append(event)
+        total += size
+        if total > READ_BYTES:
+            break
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lbminion.spool import NOTHING, RECENT, Spool
+from lbminion.spool import NOTHING, READ_BYTES, RECENT, RECENT_BYTES, Spool
 from lbminion.store import open_store
 from lbwire.events import KeepalivedStarted, MinionStarted
 
@@ -93,3 +93,26 @@ async def test_what_is_read_from_memory_is_what_is_on_the_disk(tmp_path: Path) -
     for position in positions[:20] + positions[-20:]:
         later = [event for event in everything if (event.boot, event.sequence) > position]
         assert store.after(position, 7) == later[:7], position
+
+
+async def test_large_events_are_read_a_few_at_a_time_and_do_not_stay_in_memory(tmp_path: Path) -> None:
+    """A table of ten thousand entries that is emptied again and again must still fit into messages."""
+    store = spool(tmp_path)
+    events = [store.add(KeepalivedStarted(str(number) * (READ_BYTES // 2))) for number in range(30)]
+    store.flush()
+    assert sum(len(event.data["by"]) for event, _ in store._recent) <= RECENT_BYTES
+    position, found = NOTHING, []
+    while some := store.after(position, 500):
+        assert len(some) <= 4
+        found += some
+        position = (some[-1].boot, some[-1].sequence)
+    assert found == events
+
+
+async def test_an_event_that_is_larger_than_what_is_read_at_once_is_read_alone(tmp_path: Path) -> None:
+    """It is not skipped."""
+    store = spool(tmp_path)
+    events = [store.add(KeepalivedStarted("x" * 2 * READ_BYTES)) for _ in range(2)]
+    store.flush()
+    assert store.after(NOTHING, 500) == events[:1]
+    assert store.after((store.boot, 1), 500) == events[1:]
