@@ -24,6 +24,8 @@ from lbwire.messages import (
     Beacon,
     Event,
     Events,
+    Examine,
+    Examined,
     Hello,
     Holding,
     Planned,
@@ -68,6 +70,7 @@ class FakeMinion:
         self.boot, self._sequences, self.last = 1, itertools.count(1), (0, 0)
         self.obeys, self.refuses, self.fails, self.answers = True, "", "", True
         self.healed: tuple[Step, ...] = ()
+        self.examined: dict[str, Any] = {}
         self.loses_releases = 0
         self.acks: list[tuple[int, int]] = []
         self.seen: list[Any] = []
@@ -195,6 +198,8 @@ class FakeMinion:
                     self.report(StateApplied(generation, (STEP,), 0.001), cluster=cluster)
             case Reconcile() if self.answers:
                 self.send(Reconciled(cluster, command, self.healed, 0))
+            case Examine() if self.answers:
+                self.send(Examined(cluster, command, **self.examined))
             case Trial() if self.answers:
                 self.send(Planned(cluster, command, (STEP,)))
             case Beacon(clusters):

@@ -54,10 +54,11 @@ def _lines(name: str, symptoms: Iterable[Symptom | BetweenHosts]) -> Iterator[Li
 
 
 def _summary(examined: Examined) -> str:
-    hosts = sum(len(cluster.hosts) for cluster in examined.clusters.values())
+    hosts = [host for cluster in examined.clusters.values() for host in cluster.hosts.values()]
+    mute = sum(host.silent or bool(host.error) for host in hosts)
     found = [it.severity for it in _all(examined)]
     counts = [count(found.count(word), word) for word in ("error", "warning") if found.count(word)]
     if found.count("info"):
         counts.append(f"{found.count('info')} to know")
-    said = ", ".join(counts) or "nothing is wrong"
-    return f"{count(hosts, 'host')} examined: {said}."
+    said = ", ".join(counts) or ("nothing was found" if mute else "nothing is wrong")
+    return f"{f'{len(hosts) - mute} of ' if mute else ''}{count(len(hosts), 'host')} examined: {said}."
