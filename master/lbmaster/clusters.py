@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lbstates.desired import DirectorState
+
 from .generations import Generations
 from .signing import Signer
 from .topology import Topology, topology
@@ -40,6 +42,16 @@ class Clusters:
         """Describe what every host of a cluster was told to be."""
         known = self._generations.clusters.get(cluster)
         return self.at(cluster, known.released) if known else NO_TOPOLOGY
+
+    def directors(self, cluster: str) -> DirectorState | None:
+        """Return what the directors of a cluster were told to be; None before the first push.
+
+        Raises as `at` does.
+        """
+        known = self._generations.clusters.get(cluster)
+        raw = self._generations.states(cluster, known.released).get("director") if known else None
+        state = None if raw is None else self._signer.open_state(raw)
+        return state if isinstance(state, DirectorState) else None
 
     def current(self, cluster: str) -> Topology:
         """Describe what a cluster is, or is becoming."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lbstates.clusterfile import check
+from lbstates.clusterfile import Cluster, check
 from lbstates.compile import compile_cluster
 from lbstates.desired import RoleState
 from lbstates.errors import StateError
@@ -44,13 +44,13 @@ class Compiled(msgspec.Struct, frozen=True):
     warnings: tuple[dict[str, Any], ...]
 
 
-def compile_text(text: str, file: str) -> Compiled:
-    """Check and compile a cluster file; raises `RequestError` with all findings."""
+def read_text(text: str, file: str) -> tuple[Cluster, tuple[dict[str, Any], ...]]:
+    """Check a cluster file and return it with its warnings; raises `RequestError` with all findings."""
     checked = check(text)
     findings = tuple(asdict(finding) for finding in checked.findings)
     if checked.cluster is None:
         raise RequestError("bad_file", f"{file} cannot be used", findings)
-    return Compiled(checked.cluster.cluster, dict(compile_cluster(checked.cluster).items()), findings)
+    return checked.cluster, findings
 
 
 class Pushes:
@@ -82,7 +82,7 @@ class Pushes:
         Raises `RequestError`; then no generation was used.
         """
         deadline = self._loop.time() + seconds
-        compiled = await asyncio.to_thread(compile_text, text, file)
+        compiled = await self._compile(text, file)
         self._check_free(compiled.cluster)
         wanted = topology(compiled.states)
         old = self._clusters.released(compiled.cluster)
@@ -95,6 +95,13 @@ class Pushes:
             return await asyncio.shield(push.result)
         finally:
             push.notes.remove(note)
+
+    async def _compile(self, text: str, file: str) -> Compiled:
+        """Compile what was sent; homes, VRIDs and marks stay as they are in what was released last, where they can."""
+        cluster, warnings = await asyncio.to_thread(read_text, text, file)
+        before = self._clusters.directors(cluster.cluster)
+        states = await asyncio.to_thread(compile_cluster, cluster, before)
+        return Compiled(cluster.cluster, dict(states.items()), warnings)
 
     def _check_free(self, cluster: str) -> None:
         running = self.running.get(cluster)
@@ -202,7 +209,7 @@ class Pushes:
 
     async def plan(self, text: str, file: str, seconds: float) -> dict[str, Any]:
         """Ask every host what a push of this file would change. Nothing is. Raises `RequestError`."""
-        compiled = await asyncio.to_thread(compile_text, text, file)
+        compiled = await self._compile(text, file)
         cluster, wanted = compiled.cluster, topology(compiled.states)
         leaving = await self._gather(cluster, wanted, self._clusters.released(cluster))
         asked: dict[str, list[asyncio.Future[Planned]]] = {}

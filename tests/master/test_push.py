@@ -6,6 +6,10 @@ import asyncio
 
 import pytest
 
+from lbstates.desired import DirectorState, decode_state
+from lbstates.vrrp import VrrpInstance
+from lbwire.messages import State
+
 from .conftest import HOSTS, WEB, Refusal, Site, ask, eventually
 from .fake_minion import FakeMinion
 
@@ -204,3 +208,22 @@ async def test_a_release_whose_number_was_overtaken_is_sent_again(site: Site) ->
     result = await site.ask("push", text=WEB, timeout=20)
     assert result["outcome"] == "converged", result
     assert slow.loses_releases == 0
+
+
+async def test_what_an_earlier_push_chose_stays_where_the_file_allows_it(site: Site) -> None:
+    """A VIP that is put before another in the file moves nothing: homes and VRIDs are kept."""
+    await site.cluster()
+    (www,) = told(site.minions["d1"])
+    more = WEB.replace("vips:\n", "vips:\n  aaa: 10.0.0.101/24\n")
+    assert (await site.ask("push", text=more))["outcome"] == "converged"
+    aaa, again = told(site.minions["d1"])
+    assert (aaa.name, again) == ("aaa", www)
+    # The new one is at home where nothing was yet.
+    assert max(aaa.priorities, key=lambda d: aaa.priorities[d]) != max(www.priorities, key=lambda d: www.priorities[d])
+
+
+def told(director: FakeMinion) -> tuple[VrrpInstance, ...]:
+    """The VRRP instances of the last state that it got."""
+    state = decode_state([message for message in director.seen if isinstance(message, State)][-1].desired)
+    assert isinstance(state, DirectorState)
+    return state.instances
