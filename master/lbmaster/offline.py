@@ -5,13 +5,14 @@ Pure. The minion does the same with what its host really is, and by the same fun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lbstates.compile import compile_cluster
-from lbstates.desired import ROLES, DirectorState, RoleState
+from lbstates.desired import ROLES, DirectorState, Role, RoleState
 from lbstates.errors import CannotDerive
+from lbstates.kinds.clamp import Clamp
 from lbstates.kinds.kind import Resource
 from lbstates.resources import HostFacts, resources_for
 
@@ -40,9 +41,14 @@ class HostView:
     assumed: dict[str, str]
 
 
-def host_view(cluster: Cluster, host: str, interface: str) -> HostView:
+def director_state(cluster: Cluster, before: Cluster | None = None) -> DirectorState:
+    """Compile the directors' state; `before`: the file in force, whose placement and numbers stay where they can."""
+    return _director_state(compile_cluster(cluster, None if before is None else director_state(before)))
+
+
+def host_view(cluster: Cluster, host: str, interface: str, before: Cluster | None = None) -> HostView:
     """Work out what `host` would have; `interface` is taken where the file names none. Raises `Unshown`."""
-    states = compile_cluster(cluster)
+    states = compile_cluster(cluster, None if before is None else director_state(before))
     roles = [role for role in ROLES if host in states[role].hosts]
     if not roles:
         names = ", ".join(name for role in reversed(ROLES) for name in states[role].hosts)
@@ -55,24 +61,40 @@ def host_view(cluster: Cluster, host: str, interface: str) -> HostView:
             resources |= dict.fromkeys(resources_for(states[role], host, facts))
     except CannotDerive as error:
         raise Unshown(str(error)) from error
+    if any(isinstance(resource, Clamp) for resource in resources):
+        assumed["MTU"] = str(MTU)
     return HostView(host, cluster.cluster, tuple(roles), tuple(resources), assumed)
+
+
+def _director_state(states: Mapping[Role, RoleState]) -> DirectorState:
+    state = states["director"]
+    if not isinstance(state, DirectorState):
+        raise TypeError("the role director has the state of another role")
+    return state
 
 
 def _facts(state: RoleState, host: str, interface: str, assumed: dict[str, str]) -> HostFacts:
     there = state.hosts[host]
-    named = tuple(_named(state)) if isinstance(state, DirectorState) else ()
+    instances = state.instances if isinstance(state, DirectorState) else ()
     # An interface that the file names for an election is most likely the one with the director's address, too.
-    own = there.interface or (named[0] if named else interface)
-    if own == interface:
+    named = there.interface or next((instance.interface for instance in instances if instance.interface), None)
+    own = named or interface
+    if named is None:
         assumed["interface"] = interface
     if isinstance(state, DirectorState):
         assumed["keepalived"] = KEEPALIVED
+    interfaces = {own, *(_interfaces(state) if isinstance(state, DirectorState) else ())}
     return HostFacts(
-        dict.fromkeys(there.addresses, own), KEEPALIVED, FIFO, lock=LOCK, mtus=dict.fromkeys({own, *named}, MTU)
+        dict.fromkeys(there.addresses, own),
+        KEEPALIVED,
+        FIFO,
+        lock=LOCK,
+        masters=frozenset(it.name for it in instances if it.priorities[host] == max(it.priorities.values())),
+        mtus=dict.fromkeys(interfaces, MTU),
     )
 
 
-def _named(state: DirectorState) -> Iterator[str]:
+def _interfaces(state: DirectorState) -> Iterator[str]:
     """Yield the interfaces that the file names: they are taken to be there."""
     for instance in state.instances:
         of_vips = (vip.interface for vip in instance.vips)

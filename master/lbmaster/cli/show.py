@@ -17,7 +17,6 @@ INTERFACE = "eth0"
 
 if TYPE_CHECKING:
     from lbstates.clusterfile.model import Cluster
-    from lbstates.desired import DirectorState
 
 
 @click.command(cls=Verb, epilog=exits.HELP)
@@ -30,38 +29,50 @@ if TYPE_CHECKING:
     show_default=True,
     help="The host's interface, where the file names none: only the host itself knows it.",
 )
+@click.option(
+    "--before",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="The file in force: what it placed stays if it can.",
+)
 @json_option
-def show(words: tuple[str, ...], host: str | None, interface: str, as_json: bool) -> int:
+def show(words: tuple[str, ...], host: str | None, interface: str, before: str | None, as_json: bool) -> int:
     """Show what a cluster file means; needs no master, and changes nothing.
 
     With --host: what would be on that host, keepalived.conf, the table as `ipvsadm -Sn` would print it (and, other than
     there, with thresholds), addresses, sysctls, modules, marks. With `placement`: which director is the home of which
     VIP, who takes what when whom dies, and how even that is. FILE may be - for standard input.
 
+    A push keeps homes, VRIDs and firewall marks where the file still allows it. To see what it would make of a changed
+    file, name the one in force with --before; `placement` then lists what moves, too.
+
     \b
     Examples:
       lbmaster show cluster.yaml --host netology3
       lbmaster show cluster.yaml --host netology3 --json | jq -r .keepalived_conf
       lbmaster show placement cluster.yaml
+      lbmaster show placement new.yaml --before cluster.yaml
       lbmaster show placement --json cluster.yaml | jq '.instances.web.order'
     """
+    if before == "-" and words[-1] == "-":
+        raise click.UsageError("only one of the files can be standard input")
     match words:
         case ("placement", file) if host is None:
-            return _placement(file, as_json=as_json)
+            return _placement(file, before, as_json=as_json)
         case (file,) if host is not None:
-            return _host(file, host, interface, as_json=as_json)
+            return _host(file, host, interface, before, as_json=as_json)
         case _:
             raise click.UsageError("say what to show: lbmaster show FILE --host NAME, or lbmaster show placement FILE")
 
 
-def _host(file: str, host: str, interface: str, *, as_json: bool) -> int:
-    cluster = _cluster(file)
+def _host(file: str, host: str, interface: str, before: str | None, *, as_json: bool) -> int:
+    cluster, earlier = _cluster(file), None if before is None else _cluster(before)
     from lbmaster.offline import Unshown, host_view  # noqa: PLC0415 - loaded when needed: --help stays quick
 
     from .render_host import host_document, host_page  # noqa: PLC0415
 
     try:
-        view = host_view(cluster, host, interface)
+        view = host_view(cluster, host, interface, earlier)
     except Unshown as error:
         raise Failure(f"{file}: {error}", exits.USAGE, "bad_file") from error
     if as_json:
@@ -71,15 +82,18 @@ def _host(file: str, host: str, interface: str, *, as_json: bool) -> int:
     return exits.OK
 
 
-def _placement(file: str, *, as_json: bool) -> int:
-    cluster = _cluster(file)
+def _placement(file: str, before: str | None, *, as_json: bool) -> int:
+    cluster, earlier = _cluster(file), None if before is None else _cluster(before)
+    from lbmaster.offline import director_state  # noqa: PLC0415 - loaded when needed: --help stays quick
+
     from .render_placement import placement_document, placement_of, placement_page  # noqa: PLC0415
 
-    placement = placement_of(_directors(cluster))
+    placement = placement_of(director_state(cluster, earlier))
+    past = None if earlier is None else placement_of(director_state(earlier))
     if as_json:
-        screen.show_json(placement_document(placement))
+        screen.show_json(placement_document(placement, past))
     else:
-        screen.show(placement_page(placement))
+        screen.show(placement_page(placement, past))
     return exits.OK
 
 
@@ -93,13 +107,3 @@ def _cluster(file: str) -> Cluster:
         findings = tuple(asdict(finding) for finding in checked.findings)
         raise Failure(f"{file} cannot be used", exits.USAGE, "bad_file", findings, file)
     return checked.cluster
-
-
-def _directors(cluster: Cluster) -> DirectorState:
-    from lbstates.compile import compile_cluster  # noqa: PLC0415
-    from lbstates.desired import DirectorState  # noqa: PLC0415
-
-    state = compile_cluster(cluster)["director"]
-    if not isinstance(state, DirectorState):
-        raise TypeError("the role director has a state of another role")
-    return state

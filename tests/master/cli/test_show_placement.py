@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.master.cli.conftest import Run
@@ -105,6 +106,38 @@ def test_what_to_show_must_be_said(run: Run, words: list[str]) -> None:
     result = run("show", *words)
 
     assert (result.exit_code, "Usage: " in result.stderr) == (2, True)
+
+
+def test_before_shows_what_a_changed_file_would_move(run: Run, tmp_path: Path) -> None:
+    """A fourth director takes its share, one VIP of four; the others stay, and so do VRIDs."""
+    before = tmp_path / "cluster.yaml"
+    before.write_text(cluster_file(3, 4))
+
+    lines = run("show", "placement", "-", "--before", str(before), text=cluster_file(4, 4)).stdout.splitlines()
+
+    assert lines[-2] == "1 VIP to move:"
+    assert lines[-1].endswith("-> d4")
+
+
+def test_before_shows_that_nothing_moves(run: Run, tmp_path: Path) -> None:
+    """Another order of the file: the answer of a push, not that of a new cluster."""
+    text = cluster_file(3, 3)
+    before = tmp_path / "cluster.yaml"
+    before.write_text(text.replace("d1: 10.0.1.1, d2: 10.0.1.2", "d2: 10.0.1.2, d1: 10.0.1.1"))
+
+    result = run("show", "placement", "-", "--before", str(before), text=text)
+    document = json.loads(run("show", "placement", "--json", "-", "--before", str(before), text=text).stdout)
+
+    assert result.stdout.splitlines()[-1] == "No VIP moves."
+    assert document["moves"] == {}
+    assert document["instances"]["web1"]["order"][0] == "d2"
+
+
+def test_only_one_file_can_be_standard_input(run: Run) -> None:
+    """It can be read once."""
+    result = run("show", "placement", "-", "--before", "-", text=cluster_file(3, 3))
+
+    assert (result.exit_code, "only one of the files" in result.stderr) == (2, True)
 
 
 def test_what_a_change_moves_is_listed() -> None:
