@@ -21,8 +21,8 @@ die() {
 
 packages_of() {
     case $1 in
-    realserver) echo nginx python3 python3-venv ;;
-    director) echo keepalived ipvsadm python3 python3-venv ;;
+    realserver) echo nginx nftables kmod python3 python3-venv ;;
+    director) echo keepalived ipvsadm nftables kmod python3 python3-venv ;;
     client) echo curl iputils-ping python3 ;;
     master) echo python3 python3-venv ;;
     *) die "unknown role '$1'; the roles are realserver, director, client, master" ;;
@@ -119,7 +119,7 @@ host() {
         director)
             # Debian's unit waits for a configuration (ConditionFileNotEmpty): it is enabled and idle until the first push.
             enable keepalived.service
-            echo ip_vs >/etc/modules-load.d/lbmaster.conf
+            echo ip_vs >/etc/modules-load.d/lab.conf  # lbmaster.conf is the minion's own
             if [ -d /run/systemd/system ]; then
                 modprobe ip_vs || die "this kernel has no ip_vs: a director needs a kernel with IPVS (module ip_vs)"
             fi
