@@ -19,12 +19,13 @@ FILE = click.argument("file", type=click.Path(allow_dash=True))
 
 @click.command(cls=Verb, epilog=exits.HELP)
 @FILE
+@click.option("--strict", is_flag=True, help="Take warnings for errors: for CI, where nobody reads them.")
 @json_option
-def check(file: str, as_json: bool) -> int:
+def check(file: str, strict: bool, as_json: bool) -> int:
     """Find what is wrong in a cluster file; needs no master.
 
     Everything is found at once. Every finding names file, line and field, what is wrong and what would be right. Errors give exit code 2; warnings
-    alone give 0. FILE may be - for standard input.
+    alone give 0, with --strict 2 as well. FILE may be - for standard input.
 
     \b
     A whole cluster file:
@@ -48,6 +49,7 @@ def check(file: str, as_json: bool) -> int:
     \b
     Examples:
       lbmaster check cluster.yaml
+      lbmaster check --strict clusters/web.yaml
       lbmaster check --json cluster.yaml | jq '.findings[].line'
     """
     text = read_file(file)
@@ -58,16 +60,17 @@ def check(file: str, as_json: bool) -> int:
 
     checked = find(text)
     errors = sum(finding.severity == "error" for finding in checked.findings)
-    code = exits.USAGE if errors else exits.OK
+    refused = errors or (strict and checked.findings)
+    code = exits.USAGE if refused else exits.OK
     if as_json:
         name = checked.cluster.cluster if checked.cluster else None
         show_json({"file": file, "cluster": name, "findings": [asdict(finding) for finding in checked.findings]})
         return code
     findings = tuple(Finding(**asdict(finding)) for finding in checked.findings)
     warnings = len(findings) - errors
-    verdict = count(errors, "error") if errors else "right"
+    verdict = count(errors, "error") if errors else "not right by --strict" if refused else "right"
     also = f", {count(warnings, 'warning')}" if warnings else ""
-    show((*finding_lines(findings, file), Line(f"{file}: {verdict}{also}", "bad" if errors else "good")))
+    show((*finding_lines(findings, file), Line(f"{file}: {verdict}{also}", "bad" if refused else "good")))
     return code
 
 

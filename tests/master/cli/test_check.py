@@ -68,3 +68,16 @@ def test_input_that_is_not_utf8_exits_2(run: Run) -> None:
 def test_schema_is_json(run: Run) -> None:
     """For editors; needs no master."""
     assert "properties" in json.loads(run("schema").stdout)
+
+
+def test_strict_takes_a_warning_for_an_error(run: Run) -> None:
+    """The same findings, another verdict and exit code."""
+    text = f"{examples.CLUSTER_FILE}vrrp: {{auth_pass: secret12}}\n"
+    lax, strict = run("check", "-", text=text), run("check", "--strict", "-", text=text)
+    assert (lax.exit_code, strict.exit_code) == (0, 2)
+    assert strict.stdout.splitlines()[:-1] == lax.stdout.splitlines()[:-1]
+    assert "not right by --strict, 1 warning" in strict.stdout
+
+
+def test_strict_has_nothing_against_a_file_without_warnings(run: Run) -> None:
+    assert run("check", "--strict", "-", text=examples.CLUSTER_FILE).exit_code == 0
