@@ -207,6 +207,9 @@ def test_a_change_is_noticed_cheaply_and_a_change_elsewhere_is_none(place: Place
     assert not place.changed(observed, WEB)
     place.nft("flush", "table", "inet", "lbmaster")
     assert place.changed(observed, WEB)
+    # A plan that nobody executes looks at the table too, and wants something else.
+    assert place.observe(VOICE) == {"mark": {}, "clamp": {}}
+    assert place.changed(observed, WEB)
 
 
 @pytest.mark.parametrize(

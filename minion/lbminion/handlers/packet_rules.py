@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -46,40 +47,36 @@ class PacketRules:
 
     def __init__(self, nft: Nft | None = None) -> None:
         self._nft = nft or Nft()
-        self._generations: Generations | None = None
-        self._seen = b""
+        self._generations = Generations()
+        self._newest: tuple[bytes, Reading] | None = None
         self._ours: frozenset[tuple[str, ...]] = frozenset()
         self._oddities: tuple[str, ...] = ()
 
     async def observe(self, wanted: Wanted) -> Observed:
-        # Before reading: what changes meanwhile is noticed by the next comparison.
-        self._seen = self._generation(wanted)
         self._ours = frozenset(_names(wanted))
-        return await asyncio.to_thread(self._read, wanted)
+        if not self._ours:
+            return {"mark": {}, "clamp": {}}
+        await asyncio.to_thread(self._look)
+        return self._sorted_out(wanted)
 
     def changed(self, wanted: Wanted, observed: Resources) -> bool:
         """One question to the kernel as long as nobody changes any rule of this host, else nft is asked (some ms)."""
-        generation = self._generation(wanted)
-        if generation == self._seen:
+        if not _names(wanted):
             return False
-        self._seen = generation
-        return any(found != observed.get(kind, {}) for kind, found in self._read(wanted).items())
+        if self._newest is None or self._newest[0] != self._generations.read():
+            self._look()
+        return any(found != observed.get(kind, {}) for kind, found in self._sorted_out(wanted).items())
 
-    def _generation(self, wanted: Wanted) -> bytes:
-        if not _wants(wanted):
-            return b""
-        if self._generations is None:
-            self._generations = Generations()
-        return self._generations.read()
-
-    def _read(self, wanted: Wanted) -> Observed:
-        if not _wants(wanted):
-            return {"mark": {}, "clamp": {}}
+    def _look(self) -> None:
+        # Before reading: what changes meanwhile is noticed by the next comparison.
+        generation = self._generations.read()
         try:
-            reading = self._nft.read()
+            self._newest = generation, self._nft.read()
         except NoNft:  # a host without the program has no such rules; adding one then says what is missing
-            reading = Reading((), ())
-        found, oddities = sorted_out(reading, wanted)
+            self._newest = generation, Reading((), ())
+
+    def _sorted_out(self, wanted: Wanted) -> Observed:
+        found, oddities = sorted_out(Reading((), ()) if self._newest is None else self._newest[1], wanted)
         self._say(oddities)
         return found
 
@@ -112,9 +109,7 @@ class PacketRules:
         self._nft.replace([rules[key] for key in sorted(rules)])
 
     def close(self) -> None:
-        if self._generations is not None:
-            self._generations.close()
-            self._generations = None
+        self._generations.close()
 
 
 def sorted_out(reading: Reading, wanted: Wanted) -> tuple[Observed, tuple[str, ...]]:
@@ -141,10 +136,6 @@ def _names(wanted: Wanted) -> dict[tuple[str, ...], tuple[str, str]]:
     return {key: (kind, name) for kind in PacketRules.kinds for name in wanted[kind] if (key := _key_of(kind, name))}
 
 
-def _wants(wanted: Mapping[str, object]) -> bool:
-    return any(wanted[kind] for kind in PacketRules.kinds)
-
-
 def _key(rule: Rule) -> tuple[str, ...]:
     """Tell which packets a rule takes, however that is spelled. Raises `BadRule`."""
     if isinstance(rule, Clamp):
@@ -152,6 +143,7 @@ def _key(rule: Rule) -> tuple[str, ...]:
     return (rule.protocol, bare(rule.address), *spelled(rule.ports))
 
 
+@lru_cache(maxsize=4096)
 def _key_of(kind: str, identity: str) -> tuple[str, ...] | None:
     """Tell which packets the rule of this identity takes; None for what is no identity of one."""
     try:
