@@ -183,10 +183,10 @@ class Duties:
         return frozenset(name for name, role in self.roles.items() if role.state == "MASTER")
 
     def address_changed(self, identity: str, what: What) -> None:
-        """Look when an address of ours vanished; one that appears was added by us, or is for others to mind."""
-        if what == "vanished" and identity in self._reconciler.desired["address"]:
-            self._reconciler.ask(Look(f"address {identity} vanished"))
-        elif self._reconciler.outcome.unreadable:
+        """Look when an address of ours vanished; one that appears matters if something was amiss."""
+        outcome = self._reconciler.outcome
+        ours = identity in self._reconciler.desired["address"]
+        if outcome.unreadable or (ours and (what == "vanished" or outcome.drift)):
             self._reconciler.ask(Look(f"address {identity} {what}"))
 
     def link_changed(self, interface: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from lbstates.plan import Change, Plan, Resources
@@ -21,13 +21,22 @@ from .handlers.sync_daemons import SyncDaemons
 from .handlers.sysctls import Sysctls
 from .handlers.timeouts import IpvsTimeouts
 from .keepalived.version import version
+from .life import lock_in
 from .netlink.addresses import Addresses
+from .netlink.mtus import read_mtus
 
 
 class Host:
     """Owns the handlers of all kinds of resource; a new kind is one line here, as in `lbstates.kinds.registry`."""
 
-    def __init__(self, addresses: Addresses, keepalived: KeepalivedReader) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        keepalived: KeepalivedReader,
+        masters: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
+        """`masters` names the VRRP instances that are MASTER here now."""
+        self._masters = masters
         self._addresses, self._keepalived = HostAddresses(addresses), keepalived
         self.ipvs = IpvsTable()
         # IPVS first: its module brings the sysctls below net/ipv4/vs.
@@ -47,9 +56,16 @@ class Host:
         self._handler_of = {kind: handler for handler in self._handlers for kind in handler.kinds}
 
     async def facts(self) -> HostFacts:
-        """Read what a desired state has to be derived with."""
+        """Read what a desired state has to be derived with. Raises `HostError` and `OSError`."""
         paths = self._keepalived.paths
-        return HostFacts(await self._addresses.interfaces(), version(paths), str(paths.fifo))
+        return HostFacts(
+            interfaces=await self._addresses.interfaces(),
+            keepalived_version=version(paths),
+            fifo=str(paths.fifo),
+            lock=str(lock_in(paths.runtime)),
+            masters=self._masters(),
+            mtus=read_mtus(),
+        )
 
     async def observe(self, wanted: Wanted) -> Resources:
         """Read what this host has, at least of what is wanted. Raises `HostError`.

@@ -18,6 +18,11 @@ _PATIENCE: Final = 3.0
 """Seconds. keepalived's own look holds the lock for a moment when no minion has it."""
 
 
+def lock_in(runtime: Path) -> Path:
+    """Name the lock of the minion that has this runtime directory."""
+    return runtime / "alive.lock"
+
+
 class Life:
     """The lock at `path`; nobody but root may open it, so that nobody else can feign a living minion."""
 

@@ -13,6 +13,7 @@ from .netlink.addresses import Addresses
 from .notes import steps
 from .parts import choose_manager_for, keepalived_paths, trusted_keys
 from .planner import Planner
+from .status import masters
 from .store import open_store
 
 
@@ -21,7 +22,7 @@ async def plan_offline(config: Config) -> tuple[Step, ...]:
     connection = open_store(config.state)
     async with Addresses() as addresses:
         paths = keepalived_paths(config, choose_manager_for(config))
-        host = Host(addresses, KeepalivedReader(paths))
+        host = Host(addresses, KeepalivedReader(paths), lambda: masters(config.runtime))
         planner = Planner(config.name, host, Holdings(connection, trusted_keys(config)), Ledger(connection))
         try:
             return steps(await planner.plan())

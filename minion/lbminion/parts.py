@@ -32,8 +32,3 @@ def keepalived_paths(config: Config, manager: Manager) -> KeepalivedPaths:
     if isinstance(manager, Systemd):
         return KeepalivedPaths(config=config_file, runtime=config.runtime, fifo=config.runtime / "vrrp.fifo")
     return KeepalivedPaths.under(config.runtime, config_file)
-
-
-def alive_lock(config: Config) -> Path:
-    """The lock that the minion holds while it serves (life.py)."""
-    return config.runtime / "alive.lock"

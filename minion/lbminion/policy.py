@@ -43,8 +43,8 @@ class Share(NamedTuple):
 
 def share(state: RoleState, resources: tuple[Resource, ...]) -> Share:
     """Read the policy of a state of which `resources` were derived."""
-    exclusive = bool(getattr(state, "exclusive", False)) and isinstance(state, DirectorState) and bool(resources)
-    return Share(state.cluster, getattr(state, "drift", "heal") == "heal", exclusive, resources)
+    exclusive = isinstance(state, DirectorState) and state.exclusive and bool(resources)
+    return Share(state.cluster, state.drift == "heal", exclusive, resources)
 
 
 def with_foreign(owned: Owned, observed: Resources, shares: Iterable[Share]) -> Owned:

@@ -31,13 +31,13 @@ from .jobs import Look
 from .keepalived.control import Control, Occurrence, PutReport
 from .keepalived.version import version as keepalived_version
 from .ledger import Ledger
-from .life import Life
+from .life import Life, lock_in
 from .link import Link
 from .netlink.addresses import Addresses
 from .netlink.ipvs_table import Snapshot
 from .netlink.link_watch import LinkWatch
 from .netlink.watch import AddressWatch
-from .parts import alive_lock, choose_manager_for, keepalived_paths, trusted_keys
+from .parts import choose_manager_for, keepalived_paths, trusted_keys
 from .planner import Planner
 from .product import PRODUCT
 from .reconciler import Reconciler
@@ -73,8 +73,8 @@ class Minion:
         self._addresses = Addresses()
         self._control = Control(self._paths, manager, self._occurred)
         keepalived = KeepalivedHost(self._paths, self._control, self._addresses, self._done)
-        self._life = Life(alive_lock(config))
-        self._host = Host(self._addresses, keepalived)
+        self._life = Life(lock_in(config.runtime))
+        self._host = Host(self._addresses, keepalived, self._masters)
         self._keys = load_or_make_curve(config.curve_key)
         self._link = Link(config, self._keys, self._received, self._connected, self._refused)
         self._delivery = Delivery(self._spool, self._link.send)
@@ -135,6 +135,9 @@ class Minion:
     def _done(self, put: PutReport) -> None:
         instances = () if put.action == "stopped" else self._control.states.states.keys()
         self._duties.done(put, instances)
+
+    def _masters(self) -> frozenset[str]:
+        return self._duties.masters
 
     # --- the link ---------------------------------------------------------------------------------------------------
 

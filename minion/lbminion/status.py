@@ -62,6 +62,16 @@ def remove_status(runtime: Path) -> None:
         _file(runtime).unlink()
 
 
+def masters(runtime: Path) -> frozenset[str]:
+    """Name the VRRP instances that are MASTER here, as the service said last."""
+    status = read_status(runtime)
+    return (
+        frozenset(name for name, role in status.sample.roles.items() if role.state == "MASTER")
+        if status
+        else frozenset()
+    )
+
+
 def read_status(runtime: Path) -> Status | None:
     """Read what the service wrote last; None when there is nothing, or nothing that this version understands."""
     try:

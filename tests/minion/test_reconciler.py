@@ -19,7 +19,7 @@ from lbminion.planner import Planner
 from lbminion.reconciler import Reconciler
 from lbminion.status import undone
 from lbminion.store import open_store
-from lbstates.desired import Answer, Host, RealServerState, encode_state
+from lbstates.desired import Answer, DriftPolicy, Host, RealServerState, encode_state
 from lbstates.kinds.address import Address
 from lbstates.kinds.kind import Resource
 from lbstates.plan import Plan, Resources, index
@@ -97,12 +97,12 @@ class Scene:
             lambda: self.now,
         )  # fmt: skip
 
-    def receive(self, generation: int, *vips: str) -> None:
+    def receive(self, generation: int, *vips: str, drift: DriftPolicy = "heal", cluster: str = "c") -> None:
         """Stage a generation as the inbox would."""
         answers = tuple(Answer(vip, "tcp", ("80",), "direct", {HOST: 80}) for vip in vips)
-        state = RealServerState("c", {HOST: Host("172.28.128.10")}, answers)
+        state = RealServerState(cluster, {HOST: Host("172.28.128.10")}, answers, drift=drift)
         message = State((HOST,), encode_state(state))
-        raw = seal(Envelope("state", "c", "role:realserver", generation, 0, payload(message)), KEY)
+        raw = seal(Envelope("state", cluster, "role:realserver", generation, 0, payload(message)), KEY)
         self.holdings.keep(Inbox(HOST, KEYS).judge(raw, self.holdings.memory), raw)
 
     @contextmanager
@@ -347,3 +347,67 @@ async def test_a_host_that_cannot_tell_whether_it_changed_is_looked_at_by_the_ti
         scene.reconciler.tick()
         await scene.idle()
     assert [kind for kind, _ in scene.said] == ["state.applied"]
+
+
+async def test_a_cluster_that_wants_reports_is_left_as_it_is_until_the_next_push(scene: Scene) -> None:
+    """Found once for each thing, gone when somebody puts it right; a push does it."""
+    one, two = Address("lo", "172.28.128.200/32"), Address("lo", "172.28.128.201/32")
+    scene.receive(1, "172.28.128.200", "172.28.128.201", drift="report")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        del scene.host.has["address"][one.identity]
+        scene.reconciler.tick()
+        await scene.until("drift.found")
+        scene.reconciler.ask(Look("timer"))
+        await scene.idle()
+        del scene.host.has["address"][two.identity]
+        scene.reconciler.tick()
+        found = await scene.until("drift.found", 2)
+        await scene.idle()
+        assert [step.identity for step in found.steps] == [two.identity]
+        assert scene.reconciler.outcome.drift == 2
+        assert "only reported" in undone(scene.reconciler.outcome)[0]
+        assert not scene.host.has["address"]
+        scene.host.has["address"][one.identity] = one
+        scene.reconciler.tick()
+        gone = await scene.until("drift.gone")
+        await scene.idle()
+        assert [step.identity for step in gone.steps] == [one.identity]
+        assert scene.reconciler.outcome.drift == 1
+        scene.receive(2, "172.28.128.200", "172.28.128.201", drift="report")
+        scene.holdings.release("c", 2)
+        scene.reconciler.ask(Look("push", "c"))
+        applied = await scene.until("state.applied", 2)
+    assert [step.identity for step in applied.steps] == [two.identity]
+    assert [kind for kind, _ in scene.said] == [
+        "state.applied", "drift.found", "drift.found", "drift.gone", "state.applied",
+    ]  # fmt: skip
+
+
+async def test_a_push_of_one_cluster_does_not_heal_what_another_wants_reported(scene: Scene) -> None:
+    """It is in force all the same: what is reported is the other's."""
+    scene.receive(1, "172.28.128.200", drift="report", cluster="a")
+    scene.holdings.release("a", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "a"))
+        await scene.until("state.applied")
+        scene.host.has["address"].clear()
+        scene.receive(1, "172.28.128.201", cluster="b")
+        scene.holdings.release("b", 1)
+        scene.reconciler.ask(Look("push", "b"))
+        await scene.until("state.applied", 2)
+    assert list(scene.host.has["address"]) == ["lo 172.28.128.201/32"]
+    assert scene.holdings.holding("b").applied == 1
+    assert scene.reconciler.outcome.drift == 1
+
+
+async def test_a_release_that_was_interrupted_is_put_in_force_whatever_the_policy(scene: Scene) -> None:
+    """The minion was restarted in the middle of a push: that is no drift."""
+    scene.receive(1, "172.28.128.200", drift="report")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("start"))
+        await scene.until("state.applied")
+    assert list(scene.host.has["address"]) == ["lo 172.28.128.200/32"]

@@ -19,6 +19,7 @@ from lbminion.ledger import Ledger
 from lbminion.netlink.addresses import Addresses
 from lbminion.parts import choose_manager_for, keepalived_paths, trusted_keys
 from lbminion.planner import Planner
+from lbminion.status import masters
 from lbminion.store import open_store
 
 from . import adverts, arp, arp_probe, differences, director, facts, real_server, sniff, starvation
@@ -73,7 +74,7 @@ async def _case(config: Config, paths: KeepalivedPaths) -> Case:
     connection = open_store(config.state)
     async with Addresses() as addresses:
         keepalived = KeepalivedReader(paths)
-        host = Host(addresses, keepalived)
+        host = Host(addresses, keepalived, lambda: masters(config.runtime))
         holdings = Holdings(connection, trusted_keys(config))
         planner = Planner(config.name, host, holdings, Ledger(connection))
         try:
