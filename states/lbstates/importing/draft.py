@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from lbstates import words
+
 from . import draft_services
 from .hosts import Director
 from .merge import Merged, Together
@@ -17,6 +19,7 @@ from .remarks import Notebook, Place
 
 MAX_VIPS: Final = 255
 
+_NO_ADDRESS: Final = ("it is not an address that a cluster file takes, so it is left out", "choose another one")
 _NETWORK_OF_ADDRESSES: Final = {4: 32, 6: 128}
 _OUR_DEFAULTS: Final[dict[str, Any]] = {
     "interface": None,
@@ -40,7 +43,7 @@ def make_draft(
     """Make the cluster file; `networks` tell prefix lengths, `names` are the real servers' by address."""
     draft = Draft({"cluster": cluster})
     _directors(draft, directors, merged)
-    vip_names = _vips(draft, merged, networks, notes)
+    vip_names = _vips(draft, merged, directors, networks, notes)
     _vrrp(draft, merged)
     _instances(draft, merged)
     draft_services.add(draft, merged.services, vip_names, directors, names, notes)
@@ -88,7 +91,9 @@ def instance_name(together: Together) -> str:
     return as_name(together.name)
 
 
-def _vips(draft: Draft, merged: Merged, networks: Sequence[str], notes: Notebook) -> dict[str, str]:
+def _vips(
+    draft: Draft, merged: Merged, directors: Mapping[str, Director], networks: Sequence[str], notes: Notebook
+) -> dict[str, str]:
     """Write the VIPs; return their names by address."""
     known = [ipaddress.ip_network(text) for text in networks]
     known += [
@@ -102,12 +107,17 @@ def _vips(draft: Draft, merged: Merged, networks: Sequence[str], notes: Notebook
     for together in merged.instances:
         instance = instances.unique(instance_name(together))
         for vip in together.vips:
+            if not words.is_host_address(vip.address):
+                notes.wrong(vip.place, vip.address, *_NO_ADDRESS)
+                continue
             if vip.address in by_address:
                 notes.dropped(vip.place, vip.address, "another instance has this VIP already", "strike one of the two")
                 continue
             name = names.unique(instance)
             by_address[vip.address] = name
-            own = vip.interface if vip.interface != together.first.interface else None
+            own = vip.interface or together.first.interface
+            if own == together.first.interface and _near(vip, directors):
+                own = None
             entries[name] = _vip(draft, name, instance, vip, own, known, notes)
     _unheld(draft, entries, names, instances, by_address, merged.services, known, notes)
     if len(entries) > MAX_VIPS:
@@ -117,6 +127,18 @@ def _vips(draft: Draft, merged: Merged, networks: Sequence[str], notes: Notebook
         )
     draft.data["vips"] = entries
     return by_address
+
+
+def _near(vip: Vip, directors: Mapping[str, Director]) -> bool:
+    """Tell whether every director's address lies in the VIP's network, as far as there is one.
+
+    Where not, the VIP has its interface beside it: then nobody expects it in the network of the directors' addresses.
+    """
+    interface = ipaddress.ip_interface(f"{vip.address}/{vip.prefix}" if vip.prefix else vip.address)
+    if interface.network.num_addresses == 1:
+        return True
+    mine = [ipaddress.ip_address(one) for director in directors.values() for one in director.addresses]
+    return all(one in interface.network for one in mine if one.version == interface.version)
 
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -169,6 +191,9 @@ def _unheld(
     for service in services:
         address = service.address
         if not address or address in by_address:
+            continue
+        if not words.is_host_address(address):
+            notes.wrong(service.place, service.name, *_NO_ADDRESS)
             continue
         name = names.unique(after_address("vip", address))
         key = (service.place, ":" in address)
@@ -251,7 +276,7 @@ def _instances(draft: Draft, merged: Merged) -> None:
             ]
         if first.rules:
             entry["rules"] = [
-                _said(**{"from": one.source}, to=one.to, table=one.table, priority=one.priority) for one in first.rules
+                _said(source=one.source, to=one.to, table=one.table, priority=one.priority) for one in first.rules
             ]
         entries[name] = entry
         draft.remark(("instances", name), f"from {', '.join(str(part.place) for _, part in together.parts)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from lbstates import words
 
 from . import neutral
 from .hosts import Director
@@ -28,6 +29,8 @@ def add(
     entries: list[dict[str, Any]] = []
     said: set[Place] = set()
     for service in services:
+        if service.address and service.address not in vip_names:
+            continue  # said where the VIPs were made
         here = ("services", len(entries))
         usable = _usable(service, names, notes)
         entries.append(_service(service, usable, vip_names, names, notes))
@@ -38,7 +41,12 @@ def add(
         if service.mark:
             draft.remark(here, f"the packets get mark {service.mark} from a rule that is not lbmaster's")
     draft.data["services"] = entries
-    used = dict.fromkeys(one.address for service in services for one in service.destinations if one.address in names)
+    used = dict.fromkeys(
+        one.address
+        for service in services
+        for one in service.destinations
+        if one.address in names and (not service.address or service.address in vip_names)
+    )
     draft.data["real_servers"] = {names[address]: address for address in used}
 
 
@@ -58,7 +66,7 @@ def _name_real_servers(
         if address in vips:
             said = f"the real server {address} has the address of the VIP {vips[address]}, so it is left out"
             notes.wrong(one.place, "real_server", said, "give the host an address of its own")
-        elif not _is_a_hosts(address):
+        elif not words.is_host_address(address):
             said = f"{address} is not an address that another host can have, so it is left out"
             notes.wrong(one.place, "real_server", said, "give the real server's own address")
         elif address in hosts:
@@ -68,16 +76,6 @@ def _name_real_servers(
         else:
             found[address] = names.unique(given.get(address, after_address("r", address)))
     return found
-
-
-def _is_a_hosts(address: str) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return not (
-        parsed.is_multicast
-        or parsed.is_unspecified
-        or parsed.is_loopback
-        or (isinstance(parsed, ipaddress.IPv4Address) and parsed.is_reserved)
-    )
 
 
 def _usable(service: Service, names: Mapping[str, str], notes: Notebook) -> list[Destination]:

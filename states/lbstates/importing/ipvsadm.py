@@ -11,7 +11,7 @@ from lbstates import words
 
 from . import values
 from .neutral import Destination, Family, Forwarding, Persistence, Service, Source, Tunnel
-from .remarks import CannotImport, Notebook, Place
+from .remarks import CannotImport, Notebook, Place, count
 from .values import Wrong
 
 MAX_LINES: Final = 200_000
@@ -76,7 +76,7 @@ def read_ipvsadm(director: str, name: str, text: str, notes: Notebook) -> Source
     for key, service in services.items():
         found = replace(service, destinations=tuple(destinations.pop(key, ())))
         source.services.append(found)
-        notes.taken(found.place, "-A", f"{found.name} with {len(found.destinations)} real servers")
+        notes.taken(found.place, "-A", f"{found.name} with {count(len(found.destinations), 'real server')}")
     for left in destinations.values():
         notes.wrong(left[0].place, "-a", "its virtual service is not in the file", "add the line with -A before it")
     return source
@@ -162,7 +162,7 @@ def _persistence(options: dict[str, Any], family: Family) -> Persistence | None:
         return None
     mask = values.netmask(options["netmask"], family) if "netmask" in options else None
     full = 128 if family == "ipv6" else 32
-    timeout = values.integer(options["timeout"], 1, 2**31 - 1)
+    timeout = values.integer(options["timeout"], 1, values.MAX_TIMEOUT)
     return Persistence(timeout, None if mask == full else mask, options.get("engine"))
 
 

@@ -11,7 +11,7 @@ from . import values
 from .blocks import KEPT, Drop, Field, Table, drops, read_block
 from .lines import Reader
 from .neutral import Source
-from .remarks import Files, Notebook, Place
+from .remarks import Files, Notebook, Place, count
 from .tree import Statement, build
 from .values import Wrong
 
@@ -32,15 +32,15 @@ def _pairs(statement: Statement) -> dict[str, int]:
     for word in arguments:
         if word not in ("tcp", "tcpfin", "udp"):
             raise Wrong(f"{values.shown(word)} is no timeout", "write tcp, tcpfin or udp")
-        found[word] = values.integer(next(arguments, ""), 1, 2**31 - 1)
+        found[word] = values.integer(next(arguments, ""), 1, values.MAX_TIMEOUT)
     return found
 
 
 _SYNC: Final = {
-    "id": ("id", 255),
-    "maxlen": ("maximum_length", 65_507),
-    "port": ("port", 65_535),
-    "ttl": ("ttl", 255),
+    "id": ("id", 0, 255),
+    "maxlen": ("maximum_length", 128, 65_507),
+    "port": ("port", 1, 65_535),
+    "ttl": ("ttl", 1, 255),
 }
 
 
@@ -51,8 +51,8 @@ def _sync(statement: Statement) -> dict[str, int | str]:
     arguments = iter(statement.arguments[1:])
     for word in arguments:
         if word in _SYNC:
-            name, high = _SYNC[word]
-            found[name] = values.integer(next(arguments, ""), 0 if name == "id" else 1, high)
+            name, low, high = _SYNC[word]
+            found[name] = values.integer(next(arguments, ""), low, high)
         elif word == "group":
             found["group"] = values.address(next(arguments, ""))
         elif word == "inst":
@@ -173,7 +173,7 @@ def read_keepalived(director: str, name: str, text: str, config_id: str, files: 
     for statement in top.get("virtual_server", []):
         for service in lvs.read_services(statement, groups, notes):
             source.services.append(service)
-            said = f"{service.name} with {len(service.destinations)} real servers"
+            said = f"{service.name} with {count(len(service.destinations), 'real server')}"
             notes.taken(service.place, "virtual_server", said)
     return source
 
@@ -219,7 +219,7 @@ def _instance(statement: Statement, version: int, source: Source, notes: Noteboo
         notes.dropped(instance.place, "vrrp_instance", said, "strike one of the two")
         return
     source.instances.append(instance)
-    notes.taken(instance.place, "vrrp_instance", f"{instance.name} with {len(instance.vips)} VIPs")
+    notes.taken(instance.place, "vrrp_instance", f"{instance.name} with {count(len(instance.vips), 'VIP')}")
 
 
 def _networks(kept: list[str]) -> list[str]:

@@ -22,7 +22,6 @@ CHECKERS: Final = frozenset(
 )
 DEFAULT_PERSISTENCE: Final = 360
 """Seconds; what keepalived takes where persistence is wanted without a time."""
-MAX_PERSISTENCE: Final = 2_678_400
 MAX_THRESHOLD: Final = 2**31 - 1
 
 HEALTH: Final = Drop("health checks come with a later version", "it is kept as a comment", keep=True)
@@ -84,7 +83,7 @@ def _protocol(statement: Statement) -> str:
 def _timeout(statement: Statement) -> int:
     if not statement.arguments:
         return DEFAULT_PERSISTENCE
-    return values.integer(statement.arguments[0], 1, MAX_PERSISTENCE)
+    return values.integer(statement.arguments[0], 1, values.MAX_TIMEOUT)
 
 
 _METHOD: Final = Field("method", _method)

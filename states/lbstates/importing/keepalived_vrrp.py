@@ -25,7 +25,7 @@ _OWN: Final = Drop("lbmaster has no such setting", "no action is needed, unless 
 
 _VERSION_2: Final = 2
 _VERSION_3: Final = 3
-_LONGEST_OF_VERSION_3: Final = 40.95
+_LONGEST: Final = 40.95
 _OPTIONS_WITH_VALUE: Final = frozenset({"brd", "broadcast", "scope", "label", "peer", "preferred_lft", "track_group"})
 _OPTIONS: Final = frozenset({"home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track", "use_vmac"})
 
@@ -231,18 +231,19 @@ def _preemption(statement: Statement, found: dict[str, Any], notes: Notebook) ->
 def _advert_interval(statement: Statement, found: dict[str, Any], version: int, notes: Notebook) -> float:
     interval: float = found.get("advert_interval", 1.0)
     if version == _VERSION_2 and interval % 1:
-        whole = max(1, int(interval + 0.5))
+        whole = min(max(1, int(interval + 0.5)), int(_LONGEST))
         said = f"{interval:g} s became {whole} s, because VRRP version 2 has whole seconds"
         notes.guessed(statement.place, "advert_int", said, "use version 3 for shorter intervals")
         return whole
-    if version == _VERSION_3 and interval > _LONGEST_OF_VERSION_3:
+    longest = int(_LONGEST) if version == _VERSION_2 else _LONGEST
+    if interval > longest:
         notes.guessed(
             statement.place,
             "advert_int",
-            f"{interval:g} s became {_LONGEST_OF_VERSION_3} s, the longest",
+            f"{interval:g} s became {longest:g} s, the longest",
             "no action is needed",
         )
-        return _LONGEST_OF_VERSION_3
+        return longest
     return interval
 
 

@@ -12,7 +12,7 @@ from lbstates import words
 
 from . import values
 from .neutral import Destination, Family, Forwarding, Persistence, Service, Source
-from .remarks import CannotImport, Notebook, Place
+from .remarks import CannotImport, Notebook, Place, count
 from .values import Wrong
 
 MAX_LINES: Final = 100_000
@@ -84,7 +84,7 @@ def read_ldirectord(name: str, text: str, notes: Notebook) -> Source:
             notes.wrong(virtual.place, "virtual", f"{error.wrong}, so it is left out", error.right)
             continue
         source.services.append(service)
-        notes.taken(service.place, "virtual", f"{service.name} with {len(service.destinations)} real servers")
+        notes.taken(service.place, "virtual", f"{service.name} with {count(len(service.destinations), 'real server')}")
     return source
 
 
@@ -185,7 +185,7 @@ def _value(virtual: _Virtual, key: str, default: str) -> str:
 def _persistence(virtual: _Virtual, family: Family, notes: Notebook) -> Persistence | None:
     if "persistent" not in virtual.settings:
         return None
-    timeout = values.integer(virtual.settings["persistent"][1], 1, 2**31 - 1)
+    timeout = values.integer(virtual.settings["persistent"][1], 1, values.MAX_TIMEOUT)
     if "netmask" not in virtual.settings:
         return Persistence(timeout)
     place, text = virtual.settings["netmask"]

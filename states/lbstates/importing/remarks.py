@@ -116,6 +116,11 @@ class Notebook:
         self.remarks.append(Remark(place, keyword, "wrong", said, way_out))
 
 
+def count(number: int, noun: str) -> str:
+    """Write "1 VIP", "2 VIPs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def merged(remarks: Iterable[Remark]) -> Iterator[Remark]:
     """Make one remark of those that say the same about different lines of a file; in the order of the first ones."""
     places: dict[tuple[str, str, Fate, str, str], list[int]] = {}

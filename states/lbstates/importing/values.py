@@ -18,6 +18,8 @@ _IPV6: Final = 6
 
 TRUE: Final = frozenset({"on", "true", "yes"})
 FALSE: Final = frozenset({"off", "false", "no"})
+MAX_TIMEOUT: Final = 2_678_400
+"""Seconds: 31 days, what ipvsadm and the kernel take."""
 MAX_RANGE: Final = 1_024
 """Addresses in one range: every one becomes a VIP."""
 

@@ -229,7 +229,7 @@ def test_routes_and_rules_go_with_the_vip(keepalived: Import) -> None:
             {"to": "10.1.0.0/16", "via": "10.0.0.1", "interface": "eth0", "table": 7},
             {"to": "0.0.0.0/0", "via": "10.0.0.1"},
         ],
-        "rules": [{"from": "10.0.0.100/32", "to": "10.4.0.0/16", "table": 7, "priority": 9}],
+        "rules": [{"source": "10.0.0.100/32", "to": "10.4.0.0/16", "table": 7, "priority": 9}],
     }
     assert len(said(imported, "dropped")) == 3
     assert "# not imported: virtual_routes { blackhole 10.2.0.0/16 }" in imported.text
