@@ -136,6 +136,7 @@ def _names(wanted: Wanted) -> dict[tuple[str, ...], tuple[str, str]]:
     return {key: (kind, name) for kind in PacketRules.kinds for name in wanted[kind] if (key := _key_of(kind, name))}
 
 
+@lru_cache(maxsize=4096)
 def _key(rule: Rule) -> tuple[str, ...]:
     """Tell which packets a rule takes, however that is spelled. Raises `BadRule`."""
     if isinstance(rule, Clamp):
