@@ -155,11 +155,13 @@ class _Spread:
         Every move lowers the sum of squares, so that it comes to an end.
         """
         while True:
+            # Of units that are alike the last of the file goes: the first are those that people look at.
+            alike = {(chosen[unit.name], unit.size, unit.name in fresh): unit for unit in movable}
             moves = [
-                (unit.name not in fresh, gain, unit, director)
-                for unit in movable
+                (not new, gain, unit, director)
+                for (source, _, new), unit in alike.items()
                 for director in self._alive
-                if director != chosen[unit.name] and (gain := self._gain(unit, chosen[unit.name], director)) < (0, 0)
+                if director != source and (gain := self._gain(unit, source, director)) < (0, 0)
             ]
             if not moves:
                 return

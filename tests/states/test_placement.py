@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
@@ -331,3 +332,12 @@ def test_as_many_directors_as_there_may_be() -> None:
     assert all(len(set(ranking)) == MAX_DIRECTORS for ranking in rankings.values())
     for dead in directors(MAX_DIRECTORS):
         assert difference(loads(singles(50), rankings, directors(MAX_DIRECTORS), {dead})) <= 1
+
+
+def test_placing_is_quick() -> None:
+    """Less than 100 ms for 8 directors and 64 VIPs, new or with all of them on one director before."""
+    units, capacities = singles(MOST_VIPS), directors(MOST_DIRECTORS)
+    started = time.process_time()
+    place(units, capacities, {})
+    place(units, capacities, {unit.name: ("d0",) for unit in units})
+    assert time.process_time() - started < 0.2
