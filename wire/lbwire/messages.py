@@ -196,7 +196,7 @@ class Statistics(msgspec.Struct, frozen=True):
     weight: int = 0
 
 
-class Figures(Statistics, frozen=True, array_like=True):
+class Figures(Statistics, frozen=True, array_like=True, gc=False):
     """`Statistics` as they travel: the values in their order, without the names, which would be most of the bytes."""
 
 

@@ -2,8 +2,9 @@
 
 A dump of 10,000 destinations has 10,000 entries with the same attributes in the same places, but which ones, and
 whether there is padding among them, differs between kernels. So an entry of a length that was not met before is walked
-attribute by attribute, and what was found becomes a `Layout`: one `struct` that reads all values and the headers
-between them. The headers are compared each time: an entry that merely has the same length is walked again.
+attribute by attribute, and what was found becomes a layout: one `struct` that reads all values, and a mask that leaves
+of an entry only the headers between them. These are compared each time, as one large number, which costs a third of
+comparing them one by one: an entry that merely has the same length is walked again.
 """
 
 from __future__ import annotations
@@ -61,11 +62,12 @@ class Reader:
 
         Raises `BadKernelMessage`.
         """
-        for layout in self._layouts.get(end - start, ()):
-            values = layout.struct.unpack_from(data, start)
-            if values[::2] == layout.headers:
-                found = values[1::2] + layout.defaults
-                return layout.specification(found), layout.counts(found)
+        layouts = self._layouts.get(end - start)
+        if layouts is not None:
+            entry = int.from_bytes(data[start:end], "little")
+            for layout in layouts:
+                if entry & layout.mask == layout.headers:
+                    return layout.read(data, start)
         return self._walk(data, start, end)
 
     def _walk(self, data: bytes, start: int, end: int) -> tuple[Values, Values]:
@@ -74,18 +76,24 @@ class Reader:
             self._layouts.clear()
         layout = _learn(data[start:end], self._shape)
         self._layouts.setdefault(end - start, []).append(layout)
-        found = layout.struct.unpack_from(data, start)[1::2] + layout.defaults
-        return layout.specification(found), layout.counts(found)
+        return layout.read(data, start)
 
 
 class _Layout(NamedTuple):
-    """`struct` reads headers and values in turn."""
+    """`mask` covers the headers of all values that `struct` reads."""
 
     struct: Struct
-    headers: tuple[bytes, ...]
+    mask: int
+    headers: int
     defaults: Values
     specification: itemgetter[Values]
     counts: itemgetter[Values]
+
+    def read(self, data: bytes, start: int) -> tuple[Values, Values]:
+        found = self.struct.unpack_from(data, start)
+        if self.defaults:
+            found += self.defaults
+        return self.specification(found), self.counts(found)
 
 
 def _learn(entry: bytes, shape: Shape) -> _Layout:
@@ -109,11 +117,11 @@ def _learn(entry: bytes, shape: Shape) -> _Layout:
     for place in missing:
         if place[1] not in shape.defaults or place[0]:
             raise BadKernelMessage(f"an IPVS entry without attribute {place[1]}")
-    values = len(places)
-    places |= {place: values + at for at, place in enumerate(missing)}
+    places |= {place: builder.values + at for at, place in enumerate(missing)}
     return _Layout(
         Struct("=" + "".join(builder.formats)),
-        tuple(builder.headers),
+        int.from_bytes(builder.mask, "little"),
+        int.from_bytes(entry, "little") & int.from_bytes(builder.mask, "little"),
         tuple(shape.defaults[kind] for _, kind in missing),
         itemgetter(*(places[place] for place in specification)),
         itemgetter(*(places[place] for place in counts)),
@@ -121,32 +129,30 @@ def _learn(entry: bytes, shape: Shape) -> _Layout:
 
 
 class _Builder:
-    """Collects a struct's format: the headers before each value (padding and all that is not wanted), and the value."""
+    """Collects the format of a struct that reads values, and the mask of their headers."""
 
     def __init__(self, entry: bytes) -> None:
         self._entry = entry
         self._end = 0
-        self._values = 0
         self.formats: list[str] = []
-        self.headers: list[bytes] = []
+        self.mask = bytearray(len(entry))
+        self.values = 0
 
     def value(self, start: int, end: int, layout: str, kind: int) -> int:
-        """Take a value; return the how-maniest it is."""
+        """Take a value; return its place among all that are read."""
         size = end - start
         if layout == TEXT:
             layout = f"{size}s"
         if Struct("=" + layout).size != size:
             raise BadKernelMessage(f"IPVS attribute {kind} has {size} bytes")
-        # Only the value's own header is compared: before it may lie padding, and values that are not wanted.
-        own = start - ATTRIBUTE.size
-        self.formats.append(f"{own - self._end}x{ATTRIBUTE.size}s{layout}")
-        self.headers.append(self._entry[own:start])
+        self.formats.append(f"{start - self._end}x{layout}")
+        self.mask[start - ATTRIBUTE.size : start] = b"\xff" * ATTRIBUTE.size
         self._end = end
-        self._values += 1
-        return self._values - 1
+        self.values += 1
+        return self.values - 1
 
     def nested(self, start: int, end: int, formats: Mapping[int, str]) -> Iterator[tuple[int, int]]:
-        """Take the values inside an attribute; yield the type of each, and the how-maniest value it is."""
+        """Take the values inside an attribute; yield the type and the place of each."""
         for kind, begin, until in spans(self._entry, start, end):
             if kind in formats:
                 yield kind, self.value(begin, until, formats[kind], kind)

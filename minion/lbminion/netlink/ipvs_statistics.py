@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Traffic(msgspec.Struct, frozen=True):
+class Traffic(msgspec.Struct, frozen=True, gc=False):
     """Totals since the entry was made, and rates per second, averaged over some seconds.
 
     The kernel adds both up every two seconds, so they lag by that much.
@@ -23,11 +23,11 @@ class Traffic(msgspec.Struct, frozen=True):
     bps_out: int
 
 
-class ServiceStatistics(Traffic, frozen=True):
+class ServiceStatistics(Traffic, frozen=True, gc=False):
     """What went through a virtual service; `bps` is bytes per second, as the kernel counts it."""
 
 
-class DestinationStatistics(Traffic, frozen=True):
+class DestinationStatistics(Traffic, frozen=True, gc=False):
     """What went to a destination; `active` connections are established, `inactive` are all others that are known.
 
     These two are of the moment.

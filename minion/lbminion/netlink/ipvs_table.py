@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+import msgspec
+
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.service import Service
 
@@ -16,9 +18,7 @@ from .ipvs_destination import decode_destination
 from .ipvs_layout import Reader, Values
 from .ipvs_service import Foreign, decode_service
 from .ipvs_statistics import DestinationStatistics, ServiceStatistics
-
-Span: TypeAlias = tuple[bytes, int, int]
-"""Where an entry lies: the datagram, where the entry begins, and where it ends."""
+from .transport import Piece, Span, spans
 
 
 class Table(NamedTuple):
@@ -43,11 +43,10 @@ class Snapshot(NamedTuple):
     statistics: Statistics
 
 
-class _Row(NamedTuple):
-    """One entry: as the kernel said it, and what that means."""
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    """One entry: as the kernel said it, and what that means. Tens of thousands, which no garbage collector need visit."""
 
     specification: Values
-    counts: Values
     identity: str
     thing: Service | Destination | Foreign
     statistics: Any
@@ -70,32 +69,44 @@ class Listing(Generic[Thing, Counted]):
         self._decode: Callable[[Values], Thing | Foreign] = decode
         self._count: Callable[..., Counted] = count
         self._rows: list[_Row] = []
+        self._pieces: tuple[Piece, ...] = ()
         self.things: dict[str, Thing] = {}
         self.foreign: dict[str, Foreign] = {}
         self.counted: dict[str, Counted] = {}
 
-    def read(self, entries: Iterable[Span]) -> bool:
+    def read(self, pieces: tuple[Piece, ...]) -> bool:
         """Take the newest dump; tell whether it specifies anything else than the last one. Raises `BadKernelMessage`."""
-        before, rows = self._rows, []
-        other = False
-        for place, (datagram, start, end) in enumerate(entries):
-            specification, counts = self._reader.read(datagram, start, end)
-            old = before[place] if place < len(before) else None
-            if old is None or old.specification != specification:
-                thing = self._decode(specification)
-                rows.append(_Row(specification, counts, thing.identity, thing, self._count(*counts)))
-                other = True
-            elif old.counts != counts:
-                rows.append(_Row(specification, counts, old.identity, old.thing, self._count(*counts)))
-            else:
-                rows.append(old)
-        self._rows = rows
+        before = zip(spans(self._pieces), self._rows, strict=True)
+        rows, other = [], False
+        for span in spans(pieces):
+            old = next(before, None)
+            row = self._new(span) if old is None else self._again(span, *old)
+            rows.append(row)
+            other = other or old is None or row.thing is not old[1].thing
+        other = other or len(rows) != len(self._rows)
+        self._rows, self._pieces = rows, pieces
         self.counted = {row.identity: row.statistics for row in rows}
-        if other or len(rows) != len(before):
+        if other:
             self.foreign = {row.identity: row.thing for row in rows if isinstance(row.thing, Foreign)}
             self.things = {row.identity: row.thing for row in rows if row.identity not in self.foreign}  # type: ignore[misc]
-            return True
-        return False
+        return other
+
+    def _again(self, span: Span, old_span: Span, old: _Row) -> _Row:
+        """Read an entry where there was one before, and keep of that what is the same."""
+        datagram, start, end = span
+        before, old_start, old_end = old_span
+        if datagram[start:end] == before[old_start:old_end]:
+            return old
+        specification, counts = self._reader.read(datagram, start, end)
+        if specification != old.specification:
+            return self._new(span)
+        statistics = self._count(*counts)
+        return old if statistics == old.statistics else _Row(old.specification, old.identity, old.thing, statistics)
+
+    def _new(self, span: Span) -> _Row:
+        specification, counts = self._reader.read(*span)
+        thing = self._decode(specification)
+        return _Row(specification, thing.identity, thing, self._count(*counts))
 
 
 def service_listing(reader: Reader) -> Listing[Service, ServiceStatistics]:

@@ -11,9 +11,9 @@ import contextlib
 import errno
 import itertools
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeAlias
 
 from lbminion.errors import NoAnswer
 
@@ -39,51 +39,65 @@ class Refused(OSError):
     """The kernel answered with an error: `errno`, and in `strerror` its own words if it sent any."""
 
 
+Span: TypeAlias = tuple[bytes, int, int]
+"""Where the content of a message lies: the datagram, where it begins, and where it ends."""
+
+
 class Question:
-    """A dump that is asked for again and again, with its last answer: `datagrams`, as the kernel sent them.
+    """A dump that is asked for again and again, with its last answer: `pieces`, as the kernel sent them.
 
     It has one sequence number for all times, so that the same table gives the same bytes: what has not changed can be
     told by comparing, without reading it.
     """
 
-    __slots__ = ("datagrams", "request", "sequence")
+    __slots__ = ("pieces", "request", "sequence")
 
     def __init__(self, kind: int, payload: bytes, sequence: int) -> None:
         self.request = message.frame(kind, message.REQUEST | message.DUMP, sequence, payload)
         self.sequence = sequence
-        self.datagrams: tuple[bytes, ...] = ()
+        self.pieces: tuple[Piece, ...] = ()
 
-    def entries(self, datagram: bytes) -> Iterator[tuple[int, int]]:
-        """Find the entries of the table in one of the datagrams: where the content of each begins and ends."""
-        for kind, _, sequence, start, end in message.places(datagram):
-            if sequence == self.sequence and kind not in _CONTROL:
-                yield start, end
+    def entries(self) -> Iterator[Span]:
+        """Find the entries of the last answer, in their order."""
+        return spans(self.pieces)
 
 
-class _Piece(NamedTuple):
-    """One datagram of an answer: whether it holds entries of it, whether it is the last, whether nothing changed."""
+class Piece(NamedTuple):
+    """One datagram of an answer: where each entry begins and ends, whether it is the last.
+
+    `whole`: the table stood still meanwhile. No tuple per entry: each would keep the garbage collector busy.
+    """
 
     datagram: bytes
-    entries: bool
+    places: tuple[int, ...]
     last: bool
     whole: bool
 
 
-def _piece(datagram: bytes, wanted: int) -> _Piece:
+def spans(pieces: Iterable[Piece]) -> Iterator[Span]:
+    """Find the entries in pieces."""
+    for datagram, places, _, _ in pieces:
+        ends = iter(places)
+        for start, end in zip(ends, ends, strict=True):
+            yield datagram, start, end
+
+
+def _piece(datagram: bytes, wanted: int) -> Piece:
     """Look at what there is in a datagram of the answer to the request `wanted`. Raises `Refused`."""
-    entries, last, whole = False, False, True
+    places: list[int] = []
+    last, whole = False, True
     for kind, flags, sequence, start, end in message.places(datagram):
         if sequence != wanted:
             continue
         whole = whole and not flags & message.DUMP_INTERRUPTED
         if kind not in _CONTROL:
-            entries = True
+            places += (start, end)
             continue
         refusal = message.refusal(Message(kind, flags, sequence, datagram[start:end]))
         if refusal.errno:
             raise Refused(refusal.errno, refusal.text)
         last = True
-    return _Piece(datagram, entries, last, whole)
+    return Piece(datagram, tuple(places), last, whole)
 
 
 class Transport:
@@ -131,7 +145,7 @@ class Transport:
         """Read a whole table once: the content of each entry. Raises as `ask`."""
         question = self.question(kind, payload)
         self.ask(question)
-        return [datagram[start:end] for datagram in question.datagrams for start, end in question.entries(datagram)]
+        return [datagram[start:end] for datagram, start, end in question.entries()]
 
     def question(self, kind: int, payload: bytes) -> Question:
         """Make a dump that can be asked for with `ask`."""
@@ -144,41 +158,43 @@ class Transport:
         """
         for _ in range(_READ_AGAIN):
             try:
-                datagrams = self._dump(question)
+                pieces = self._dump(question)
             except Refused:
                 raise
             except BaseException:
                 self._renew()  # what is left of this answer would be taken for the next one
                 raise
-            if datagrams is not None:
-                changed = datagrams != question.datagrams
-                question.datagrams = datagrams
+            if pieces is not None:
+                changed = pieces != question.pieces
+                question.pieces = pieces
                 return changed
         raise NoAnswer(f"a kernel table changed during each of {_READ_AGAIN} attempts to read it")
 
-    def _dump(self, question: Question) -> tuple[bytes, ...] | None:
-        """Return the datagrams of the answer, the very objects of the last one where they are the same.
+    def _dump(self, question: Question) -> tuple[Piece, ...] | None:
+        """Return the pieces of the answer, the very objects of the last one where they are the same.
 
         None when the table changed while the kernel wrote it down.
         """
         self._send(question.request)
-        known = question.datagrams
-        found: list[bytes] = []
-        whole = True
-        while True:
+        known = question.pieces
+        found: list[Piece] = []
+        whole, last = True, False
+        while not last:
             size = self._receive()
-            at = len(found)
-            if at < len(known) and size == len(known[at]) and self._buffer.startswith(known[at]):
-                found.append(known[at])
-                if at == len(known) - 1:  # the last one said that it is the last
-                    return tuple(found) if whole else None
-                continue
-            piece = _piece(bytes(self._view[:size]), question.sequence)
-            if piece.entries or piece.last:
-                found.append(piece.datagram)
+            place = len(found)
+            if (
+                place < len(known)
+                and size == len(known[place].datagram)
+                and self._buffer.startswith(known[place].datagram)
+            ):
+                piece = known[place]
+            else:
+                piece = _piece(bytes(self._view[:size]), question.sequence)
+            last = piece.last
             whole = whole and piece.whole
-            if piece.last:
-                return tuple(found) if whole else None
+            if piece.places or last:
+                found.append(piece)
+        return tuple(found) if whole else None
 
     def change(self, requests: Sequence[tuple[int, int, bytes]]) -> dict[int, Refusal]:
         """Send changes (type, flags beside REQUEST, payload); return index -> refusal of those that were refused.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 
-class Resource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Resource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The specification of one thing on one host; two are equal when the host needs no change between them."""
 
     @property

@@ -12,7 +12,7 @@ import pytest
 from lbminion.errors import BadKernelMessage, NoAnswer
 from lbminion.netlink import message
 from lbminion.netlink.message import Message, Refusal, frame, split
-from lbminion.netlink.transport import WINDOW, Refused, Transport, wait_at_most
+from lbminion.netlink.transport import WINDOW, Question, Refused, Transport, wait_at_most
 
 Reply = Callable[[list[Message]], bytes | OSError]
 
@@ -59,6 +59,11 @@ def answer(request: Message, *payloads: bytes, flags: int = 0) -> bytes:
 def error(request: Message, number: int) -> bytes:
     """An error message; number 0 acknowledges."""
     return frame(*Message(message.ERROR, 0, request.sequence, struct.pack("=i", -number) + bytes(16)))
+
+
+def contents(question: Question) -> list[bytes]:
+    """The entries of the last answer."""
+    return [datagram[start:end] for datagram, start, end in question.entries()]
 
 
 def silence(_: list[Message]) -> bytes:
@@ -116,13 +121,13 @@ def test_the_same_answer_is_the_same_object_and_no_change() -> None:
     with Scripted(*[lambda sent: answer(sent[0], *entries)] * 3, lambda sent: answer(sent[0], b"one!")) as transport:
         question = transport.question(22, b"")
         assert transport.ask(question)
-        (first,) = question.datagrams
+        (first,) = question.pieces
         assert not transport.ask(question)
-        assert question.datagrams[0] is first
-        assert [first[start:end] for start, end in question.entries(first)] == list(entries)
+        assert question.pieces[0] is first
+        assert contents(question) == list(entries)
         assert not transport.ask(question)
         assert transport.ask(question)
-        assert [question.datagrams[0][start:end] for start, end in question.entries(question.datagrams[0])] == [b"one!"]
+        assert contents(question) == [b"one!"]
 
 
 def test_an_answer_in_pieces_is_put_together_and_compared_piece_by_piece() -> None:
@@ -145,9 +150,7 @@ def test_an_answer_in_pieces_is_put_together_and_compared_piece_by_piece() -> No
         found = []
         for _ in scripts:
             assert transport.ask(question)
-            found.append(
-                [datagram[start:end] for datagram in question.datagrams for start, end in question.entries(datagram)]
-            )
+            found.append(contents(question))
     assert found == [[b"one!", b"two!"], [b"one!", b"new!"], [b"one!"], [b"one!", b"two!"]]
 
 
@@ -171,7 +174,7 @@ def test_after_rubbish_in_a_dump_the_rest_of_it_is_not_taken_for_the_next_answer
             transport.ask(question)
         assert transport.opened == 2
         assert transport.ask(question)
-        assert [question.datagrams[0][start:end] for start, end in question.entries(question.datagrams[0])] == [b"good"]
+        assert contents(question) == [b"good"]
 
 
 def test_changes_go_in_windows_and_only_the_last_of_each_asks_for_an_acknowledgement() -> None:
