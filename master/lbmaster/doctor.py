@@ -133,6 +133,7 @@ def _different_synchronisation(directors: Facts) -> Iterator[Conclusion]:
 
 def _wrong_gateways(facts: Facts, directors: Facts, instances: Mapping[str, Sequence[str]]) -> Iterator[Conclusion]:
     masqueraded = {address for told in directors.values() for address in told.get("masquerades", "").split()}
+    masqueraded = {address for address in masqueraded if ":" not in address}  # the facts tell IPv4's gateways only
     ways = {address for told in directors.values() for address in told.get("addresses", "").split()}
     ways |= {vip.partition("/")[0] for vips in instances.values() for vip in vips}
     for name, told in sorted(facts.items()):

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from lbstates.desired import DirectorState, RealServerState, RoleState
+from lbstates.desired import Answer, DirectorState, RealServerState, RoleState
 from lbstates.kinds.address import Address
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
-from lbstates.kinds.service import Service
+from lbstates.kinds.service import Service, family_of
 from lbstates.plan import Plan, Resources
+from lbstates.words import port_range
 
 from .adverts import Election
 from .configuration import Instance, instances
@@ -22,6 +23,8 @@ from .listeners import Wanted
 from .places import interface_to
 
 T = TypeVar("T", bound=Resource)
+
+_LONG_RANGE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,9 @@ class Case:
         """Whom to ask ARP for: interface -> IPv4 addresses, the VIPs and the hosts that may answer for them."""
         found: dict[str, set[str]] = {}
         for instance in self.instances.values():
-            found.setdefault(instance.interface, set()).update(vip for vip in instance.vips if ":" not in vip)
+            for vip in instance.vips:
+                if ":" not in vip:
+                    found.setdefault(instance.devices.get(vip, instance.interface), set()).add(vip)
         vips = [_bare(it.address) for it in self.vips_on_lo()]
         for bare in (*vips, *self.peers, *self.real_servers):
             interface = None if ":" in bare else interface_to(bare, self.present)
@@ -132,9 +137,28 @@ class Case:
             found |= dict.fromkeys(instance.vips, name in self.holding)
         return {vip: held for vip, held in found.items() if ":" not in vip}
 
+    @cached_property
+    def declared(self) -> tuple[str, ...]:
+        """The addresses that its clusters know this real server by."""
+        return tuple(address for state in self.real_server for address in state.hosts[self.name].addresses)
+
+    def answers(self) -> list[Answer]:
+        """What this real server answers."""
+        return [it for state in self.real_server for it in state.answers if self.name in it.hosts]
+
     def asked(self) -> list[Wanted]:
-        """What clients ask of this real server."""
-        return []
+        """Where a service of this real server has to listen: on the VIP, or with masquerading on its own address."""
+        found: dict[Wanted, None] = {}
+        for answer in self.answers():
+            own = answer.hosts[self.name]
+            if answer.forwarding == "masquerade":
+                family = family_of(answer.vip)
+                addresses = [address for address in self.declared if family_of(address) == family]
+            else:
+                addresses = [answer.vip]
+            ports = (own,) if own else _ports(answer)
+            found |= dict.fromkeys(Wanted(answer.protocol, address, port) for address in addresses for port in ports)
+        return list(found)
 
     def services(self) -> list[Service]:
         """The virtual services that this director shall have."""
@@ -143,3 +167,11 @@ class Case:
 
 def _bare(address: str) -> str:
     return address.partition("/")[0]
+
+
+def _ports(answer: Answer) -> tuple[int, ...]:
+    """The ports that clients name; 0 is any. Of a long range nobody listens on all the time, so nothing is asked."""
+    if not answer.ports:
+        return (0,)
+    ranges = [port_range(ports) for ports in answer.ports]
+    return tuple(port for ports in ranges if len(ports) <= _LONG_RANGE for port in ports)

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One `vrrp_instance`; `vips` bare, after the first sorted; `interval` in seconds; numbers are 0 where the file says none."""
+    """One `vrrp_instance`; `vips` bare, after the first sorted; `interval` in seconds; numbers are 0 where the file says none.
+
+    `devices`: the interface of a VIP (bare) that names one.
+    """
 
     name: str
     interface: str = ""
@@ -20,6 +23,7 @@ class Instance:
     priority: int = 0
     interval: float = 1.0
     vips: tuple[str, ...] = ()
+    devices: dict[str, str] = field(default_factory=dict)
 
     @property
     def family(self) -> int:
@@ -64,8 +68,9 @@ def _parse(lines: Iterator[str], block: _Block) -> _Block:
 
 
 def _instance(block: _Block, version: int) -> Instance:
-    vips = [line[0] for inner in block.blocks if inner.words[:1] == ["virtual_ipaddress"] for line in inner.lines]
-    bare = [vip.partition("/")[0] for vip in vips]
+    vips = [line for inner in block.blocks if inner.words[:1] == ["virtual_ipaddress"] for line in inner.lines]
+    bare = [vip[0].partition("/")[0] for vip in vips]
+    devices = {name: vip[2] for name, vip in zip(bare, vips, strict=True) if vip[1:2] == ["dev"] and len(vip) > 2}  # noqa: PLR2004
     return Instance(
         name=block.words[1],
         interface=block.value("interface"),
@@ -74,6 +79,7 @@ def _instance(block: _Block, version: int) -> Instance:
         priority=_number(block.value("priority")),
         interval=_seconds(block.value("advert_int", "1")),
         vips=(*bare[:1], *sorted(bare[1:])),
+        devices=devices,
     )
 
 

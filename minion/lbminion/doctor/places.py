@@ -10,7 +10,7 @@ from struct import pack
 from lbstates.kinds.address import Address
 from lbstates.kinds.destination import Destination
 
-from .symptom import Symptom, error, warning
+from .symptom import Symptom, error, info
 
 _TENTATIVE, _FAILED = 0x40, 0x08
 
@@ -112,15 +112,16 @@ def gateways(text: str) -> list[str]:
 def judge_gateway(found: Iterable[str], directors: Iterable[str], served: Iterable[str]) -> Iterable[Symptom]:
     """Judge a real server of masquerading (`served`: its services): answers must go back through a director.
 
-    `directors`: the addresses of the directors, and the VIPs that they share.
+    `directors`: the addresses of the directors. A VIP that they share is right, too, and is known to the master only, so
+    this is no more than a hint.
     """
     known, some = set(directors), list(found)
     services = list(served)
     if services and not known.intersection(some[:1]):
-        yield warning(
-            "I7", "default gateway", f"{some[0] if some else 'there is none'}, which is no director of the cluster",
-            f"answers of {', '.join(services[:3])} go past the director, with the real server's address: clients drop them",
-            "let the default route of this host go to a director, best to a VIP that they share",
+        yield info(
+            "I7", "default gateway", f"{some[0] if some else 'there is none'}, which is no address of a director itself",
+            f"unless it is a VIP of theirs, answers of {', '.join(services[:3])} go past the director: clients drop them",
+            "let the default route of this host go to a director, best to a VIP that they share; `lbmaster doctor` knows those",
         )  # fmt: skip
 
 

@@ -25,8 +25,11 @@ def look(case: Case) -> Iterator[Symptom]:
     if any(":" not in it.address for it in vips):
         yield from settings.judge_arp(values, [name for name in up if name not in devices])
     yield from settings.judge_tunnel_filters(values, devices)
-    mtus = [reading.mtu(it.interface) for it in case.present if it.address.partition("/")[0] in _declared(case)]
+    mtus = [reading.mtu(it.interface) for it in case.present if it.address.partition("/")[0] in case.declared]
     yield from offloads.judge_clamps(case.wanted(Clamp), min((mtu for mtu in mtus if mtu), default=0) or 1500)
+    known = [address for state in case.real_server for address in state.directors]
+    served = [f"{it.protocol} {it.vip}" for it in case.answers() if it.forwarding == "masquerade" and ":" not in it.vip]
+    yield from places.judge_gateway(places.gateways(reading.text("/proc/net/route")), known, served)
     yield from _judge_listeners(case)
 
 
@@ -37,10 +40,6 @@ def tell() -> Facts:
 
 def _bare(case: Case) -> list[str]:
     return [it.address.partition("/")[0] for it in case.vips_on_lo()]
-
-
-def _declared(case: Case) -> set[str]:
-    return {address for state in case.real_server for address in state.hosts[case.name].addresses}
 
 
 def _judge_listeners(case: Case) -> Iterator[Symptom]:

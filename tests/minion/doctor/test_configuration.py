@@ -47,7 +47,7 @@ def test_all_instances_are_read() -> None:
     """With the file's defaults; the first VIP first, since the election goes by its family."""
     found = instances(TEXT)
     vips = ("10.0.0.100", "10.0.0.20", "10.0.0.30")
-    assert found["web"] == Instance("web", "eth1.100", 51, 3, 250, 0.2, vips)
+    assert found["web"] == Instance("web", "eth1.100", 51, 3, 250, 0.2, vips, dict.fromkeys(vips, "eth1"))
     assert found["six"].vips == ("fd00::100",)
     assert (found["web"].family, found["six"].family) == (4, 6)
 
