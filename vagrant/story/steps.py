@@ -5,7 +5,8 @@ A step raises `Unexpected` when the cluster is not as it should be. The steps bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from story.hosts import Hosts, Unexpected
@@ -21,6 +22,13 @@ def expect(true: bool, what: str, seen: object) -> None:
     """Raise `Unexpected` unless it is so."""
     if not true:
         raise Unexpected(f"{what}, but saw {seen}")
+
+
+def on_each(do: Callable[[str], object], names: Iterable[str]) -> None:
+    """Do it for all of them at once; raises what one of them raised."""
+    with ThreadPoolExecutor() as pool:
+        for one in [pool.submit(do, name) for name in names]:
+            one.result()
 
 
 def start_master(hosts: Hosts) -> Outcome:
@@ -49,18 +57,20 @@ def _let_in(hosts: Hosts, *wanting: str) -> None:
     fingerprint = hosts.lbmaster("init").split("Fingerprint: ")[1].split()[0]
     command = f"lbminion join --master {hosts.cast.master_address} --fingerprint {fingerprint}"
     *with_token, waiting = wanting
-    for host in with_token:
+
+    def by_token(host: str) -> None:
         token = hosts.lbmaster(f"keys token --ttl 10m --name {host}").splitlines()[-1]
         hosts.out(host, f"{command} --token {token}")
+
     hosts.out(waiting, f"(setsid {command} >/tmp/join.log 2>&1 </dev/null &)")
+    on_each(by_token, with_token)
     hosts.until(lambda: _key_state(hosts, waiting) == "pending", f"{waiting} is pending")
     hosts.lbmaster(f"keys accept {waiting}")
     hosts.until(
         lambda: hosts.runner.run(waiting, "test -s /etc/lbminion/minion.toml", check=False).returncode == 0,
         f"{waiting} is let in",
     )
-    for host in wanting:
-        hosts.out(host, "systemctl enable -q --now lbminion")
+    on_each(lambda host: hosts.out(host, "systemctl enable -q --now lbminion"), wanting)
 
 
 def _key_state(hosts: Hosts, host: str) -> str | None:
