@@ -84,3 +84,11 @@ def test_what_the_disk_did_not_take_is_not_ours(tmp_path: Path) -> None:
     connection.execute("PRAGMA query_only = OFF")
     ledger.take(index([VIP]), index([]))
     assert Ledger(open_store(tmp_path)).owned["address"] == {VIP.identity: None}
+
+
+def test_what_was_there_just_so_is_named_once_as_adopted(tmp_path: Path) -> None:
+    """Not what has to be changed, nor what goes back to its own value one day."""
+    other = Address("lo", "172.28.128.201/32")
+    ledger = Ledger(open_store(tmp_path))
+    assert ledger.take(index([VIP, other, NEW]), index([VIP, NEW])) == {"address": (VIP.identity,)}
+    assert ledger.take(index([VIP, other, NEW]), index([VIP, other, NEW])) == {}
