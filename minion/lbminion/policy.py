@@ -55,11 +55,14 @@ def with_foreign(owned: Owned, observed: Resources, shares: Iterable[Share]) -> 
     return {**owned, **more}
 
 
-def part(plan: Plan, owned: Owned, shares: Sequence[Share], pushed: Collection[str]) -> tuple[Plan, tuple[Left, ...]]:
+def part(
+    plan: Plan, owned: Owned, shares: Sequence[Share], pushed: Collection[str], renewed: Collection[Key] = ()
+) -> tuple[Plan, tuple[Left, ...]]:
     """Part a plan into what may be done, and what is only reported.
 
-    `pushed` are the clusters with a generation that is to be put in force. What is ours and what no cluster wants any
-    more is what is left of an earlier push, and is always done.
+    `pushed` are the clusters with a generation that is to be put in force, `renewed` what is wanted otherwise than
+    before because the host's part has changed (it became MASTER, say): neither is drift. What is ours and what no cluster
+    wants any more is what is left of an earlier push, and is always done.
     """
     healing = [share for share in shares if share.heals or share.cluster in pushed]
     if not plan or len(healing) == len(shares):
@@ -71,7 +74,7 @@ def part(plan: Plan, owned: Owned, shares: Sequence[Share], pushed: Collection[s
     def may(change: Change) -> bool:
         key = key_of(change)
         if key in wanted:
-            return key in healed
+            return key in healed or key in renewed
         return change.identity in owned.get(change.kind, {}) or alone
 
     return tuple(filter(may, plan)), tuple(Left(change, "reported") for change in plan if not may(change))
@@ -91,6 +94,13 @@ def waiting(plan: Plan, contested: Collection[Key]) -> tuple[Plan, tuple[Left, .
         return isinstance(change.after, Destination) and ("service", change.after.service) in contested
 
     return tuple(it for it in plan if not waits(it)), tuple(Left(it, "contested") for it in plan if waits(it))
+
+
+def renewed(plan: Plan, before: Resources, now: Resources) -> frozenset[Key]:
+    """Name what is to be changed because something else is desired than before, whatever the host has."""
+    return frozenset(
+        key_of(it) for it in plan if before.get(it.kind, {}).get(it.identity) != now.get(it.kind, {}).get(it.identity)
+    )
 
 
 def key_of(change: Change) -> Key:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from lbstates.desired import role_of
@@ -27,7 +27,7 @@ from .jobs import Job, Look, Outcome, Stage, Trial
 from .ledger import Ledger
 from .notes import steps
 from .planner import CANNOT, Desired, Planner
-from .policy import Key, Left, key_of, part, waiting
+from .policy import Key, Left, key_of, part, renewed, waiting
 from .telling import Telling
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class Reconciler:
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._staging: set[Stage] = set()
         self._seen: tuple[Desired, Resources] | None = None
+        self._tried: frozenset[Key] = frozenset()
+        self._unsure = ""
         self._working = False
         self._home = ""
         self.desired: Resources = index(())
@@ -142,37 +144,39 @@ class Reconciler:
             observed = await self._planner.observed(desired)
         except CANNOT as error:
             return Outcome(unapplied, errors=(str(error),))
+        before = desired if self._seen is None else self._seen[0]
         self.desired, self._seen = desired.resources, (desired, observed)
         if trigger == "push":
             self._host.release_hold()
             self._contests.reset()
-        plan, left = self._decide(desired, observed, unapplied)
+        differences = self._planner.diff(desired, observed)
+        new = renewed(differences, before.resources, desired.resources)
+        plan, left = self._permitted(differences, desired, unapplied, new | self._tried)
+        plan, left = self._give_way(plan, left, new)
         outcome = Outcome(unapplied, plan, left)
         self._telling.adopted(self._ledger.take(desired.resources, observed))
         self._telling.foreign(self._planner.foreign(desired, observed))
         self._telling.found(trigger, outcome)
         outcome = await self._change(desired, observed, outcome)
+        self._tried = frozenset(map(key_of, outcome.remaining))
         if trigger != "push" and not unapplied:
-            self._contests.repaired(map(key_of, outcome.healed), self._clock())
+            self._contests.repaired(set(map(key_of, outcome.healed)) - new, self._clock())
         return outcome
 
-    def _decide(
-        self, desired: Desired, observed: Resources, pushed: Mapping[str, int]
+    def _permitted(
+        self, differences: Plan, desired: Desired, pushed: Collection[str], new: Collection[Key]
     ) -> tuple[Plan, tuple[Left, ...]]:
-        """Part what differs into what is done now, and what is left as it is."""
-        plan, left = self._permitted(desired, observed, pushed)
-        contested, worse = self._contests.judge([key_of(change) for change in plan], self._clock())
+        """Part what differs into what we may do, and what operators and clusters do not want done."""
+        plan, held = self._host.respect(differences)
+        plan, reported = part(plan, self._ledger.owned, desired.shares, pushed, new)
+        return plan, (*(Left(change, "held") for change in held), *reported)
+
+    def _give_way(self, plan: Plan, left: tuple[Left, ...], new: Collection[Key]) -> tuple[Plan, tuple[Left, ...]]:
+        """Let wait what somebody keeps changing back."""
+        contested, worse = self._contests.judge([it for it in map(key_of, plan) if it not in new], self._clock())
         self._telling.contested(worse)
         plan, later = waiting(plan, contested)
         return plan, (*left, *later)
-
-    def _permitted(
-        self, desired: Desired, observed: Resources, pushed: Mapping[str, int]
-    ) -> tuple[Plan, tuple[Left, ...]]:
-        """Part what differs into what we may do, and what operators and clusters do not want done."""
-        plan, held = self._host.respect(self._planner.diff(desired, observed))
-        plan, reported = part(plan, self._ledger.owned, desired.shares, pushed)
-        return plan, (*(Left(change, "held") for change in held), *reported)
 
     async def _change(self, desired: Desired, observed: Resources, outcome: Outcome) -> Outcome:
         """Make the changes of the plan, and read the host again: what of them was not done remains."""
@@ -189,7 +193,9 @@ class Reconciler:
             return replace(outcome, remaining=outcome.plan, errors=(str(error),))
         self._seen = desired, observed
         self._ledger.settle(desired.resources, observed)
-        remaining, left = self._permitted(desired, observed, outcome.unapplied)
+        tried = frozenset(map(key_of, outcome.plan))
+        differences = self._planner.diff(desired, observed)
+        remaining, left = self._permitted(differences, desired, outcome.unapplied, tried)
         remaining, later = waiting(remaining, {key_of(change) for change in contested})
         return replace(outcome, left=(*left, *later), remaining=remaining, errors=errors)
 
@@ -204,8 +210,11 @@ class Reconciler:
         try:
             changed = self._host.changed(self._planner.wanted(desired), observed)
         except (HostError, OSError) as error:
-            logger.warning("cannot tell whether this host has changed: %s", error)
+            if str(error) != self._unsure:
+                logger.warning("cannot tell whether this host has changed: %s", error)
+            self._unsure = str(error)
             return
+        self._unsure = ""
         if changed:
             self.ask(Look(f"{changed} changed"))
         elif self._contests.due(self._clock()):

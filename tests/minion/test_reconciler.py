@@ -41,13 +41,14 @@ class StandIn:
         self.refuses: list[ChangeError] = []
         self.broken: Exception | None = None
         self.held = False
+        self.interface = "eth0"
         self.foreign: frozenset[str] = frozenset()
         self.may_look = asyncio.Event()
         self.may_look.set()
         self.looks = asyncio.Event()
 
     async def facts(self) -> HostFacts:
-        return HostFacts({"172.28.128.10": "eth0"}, None, "/run/lbminion/vrrp.fifo")
+        return HostFacts({"172.28.128.10": self.interface}, None, "/run/lbminion/vrrp.fifo")
 
     async def observe(self, _wanted: object) -> Resources:
         self.looks.set()
@@ -411,3 +412,39 @@ async def test_a_release_that_was_interrupted_is_put_in_force_whatever_the_polic
         scene.reconciler.ask(Look("start"))
         await scene.until("state.applied")
     assert list(scene.host.has["address"]) == ["lo 172.28.128.200/32"]
+
+
+async def test_what_shall_be_otherwise_because_the_host_is_is_no_drift(scene: Scene) -> None:
+    """Its interface has another name, it became MASTER: done whatever the policy, and never contested."""
+    scene.receive(1, "172.28.128.200", drift="report")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        for number in range(6):
+            scene.host.interface = f"eth{number % 2 + 1}"
+            scene.reconciler.ask(Look("timer"))
+            await scene.idle()
+            there = {key.split("/")[3] for key in scene.host.has["sysctl"]}
+            assert there == {"all", scene.host.interface}
+    assert scene.reconciler.outcome.drift == 0
+    assert "drift.contested" not in dict(scene.said)
+
+
+async def test_what_was_to_be_otherwise_and_failed_is_tried_again(scene: Scene) -> None:
+    """Although by then it differs like anything else that the cluster only wants reported."""
+    scene.receive(1, "172.28.128.200", drift="report")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        scene.host.interface = "eth1"
+        scene.host.refuses = [ChangeError("sysctl", "net/ipv4/conf/eth1/arp_ignore", "no")]
+        for _ in range(2):
+            scene.reconciler.ask(Look("timer"))
+            await scene.idle()
+        assert scene.reconciler.outcome.drift == 4
+        scene.host.refuses = []
+        scene.reconciler.ask(Look("timer"))
+        await scene.idle()
+    assert scene.reconciler.outcome.drift == 0
