@@ -5,7 +5,7 @@ The facts are named in docs/doctor.md; one that is missing says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from lbwire.messages import Symptom
@@ -21,6 +21,37 @@ class Conclusion(NamedTuple):
 
     hosts: tuple[str, ...]
     symptom: Symptom
+
+
+class Contest(NamedTuple):
+    """What somebody kept changing back on a host, `times` in `seconds`; not `open`: it has settled."""
+
+    host: str
+    kind: str
+    identities: tuple[str, ...]
+    times: int
+    seconds: float
+    open: bool
+
+
+def contested(contests: Iterable[Contest]) -> list[Conclusion]:
+    """Tell the contests that have not settled since; they are given oldest first."""
+    last: dict[tuple[str, str], Contest] = {}
+    for contest in contests:
+        for identity in contest.identities:
+            last[contest.host, f"{contest.kind} {identity}"] = contest
+    return [
+        Conclusion(
+            (host,),
+            Symptom(
+                "I2", "error", what, f"repaired {it.times} times in {it.seconds:.0f} s, and changed back each time",
+                "somebody else on that host manages the same thing: it flaps between two states",
+                "find and stop the other writer (`lbminion doctor` there names known ones), or take it out of the cluster file",
+            ),
+        )
+        for (host, what), it in sorted(last.items())
+        if it.open
+    ]  # fmt: skip
 
 
 def conclude(facts: Facts, directors: Sequence[str], instances: Mapping[str, Sequence[str]]) -> list[Conclusion]:

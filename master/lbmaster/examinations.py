@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import time
+from collections.abc import Collection
+from typing import Any, Final
 
+from lbwire.events import DriftContested, DriftSettled, decode_data
 from lbwire.messages import Examined, Symptom
 
 from .clusters import Clusters
 from .dispatch import Dispatch
-from .doctor import conclude
+from .doctor import Contest, conclude, contested
+from .journal import Journal
 from .view import View
+
+RECENT_SECONDS: Final = 3600.0
+RECENT_EVENTS: Final = 5000
 
 
 class Examinations:
     """`answered` takes what comes from the uplink."""
 
-    def __init__(self, dispatch: Dispatch, clusters: Clusters, view: View) -> None:
-        self._dispatch, self._clusters, self._view = dispatch, clusters, view
+    def __init__(self, dispatch: Dispatch, clusters: Clusters, view: View, journal: Journal) -> None:
+        self._dispatch, self._clusters, self._view, self._journal = dispatch, clusters, view, journal
         self._waiting: dict[tuple[str, int], dict[str, asyncio.Future[Examined]]] = {}
 
     def answered(self, host: str, answer: Examined) -> None:
@@ -40,13 +47,24 @@ class Examinations:
             del self._waiting[cluster, command]
         answers = {host: future.result() for host, future in waiting.items() if future.done()}
         facts = {host: answer.facts for host, answer in answers.items() if not answer.error}
+        between = [*conclude(facts, topology.directors, topology.instances), *contested(self._contests(topology.hosts))]
         return {
             "hosts": {host: _answer(answers.get(host)) for host in topology.hosts},
-            "between": [
-                {"hosts": list(found.hosts), **_symptom(found.symptom)}
-                for found in conclude(facts, topology.directors, topology.instances)
-            ],
+            "between": [{"hosts": list(found.hosts), **_symptom(found.symptom)} for found in between],
         }
+
+    def _contests(self, hosts: Collection[str]) -> list[Contest]:
+        """Read of late what somebody kept changing back on these hosts, and what has settled since; oldest first."""
+        since = time.time() - RECENT_SECONDS
+        found = []
+        for record in reversed(self._journal.page_before(self._journal.last + 1, RECENT_EVENTS)):
+            known = record.type in (DriftContested.TYPE, DriftSettled.TYPE)
+            if known and record.received > since and record.minion in hosts:
+                data = decode_data(record.type, record.fields())
+                if isinstance(data, DriftContested | DriftSettled):
+                    open_ = isinstance(data, DriftContested)
+                    found.append(Contest(record.minion, data.kind, data.identities, data.times, data.seconds, open_))
+        return found
 
 
 def _answer(answer: Examined | None) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Master:
         self._doubts: dict[tuple[str, str], tuple[str, float]] = {}
         self._splits, self._brake = Splits(config.split_brain_grace), Brake()
         self._comparisons = Comparisons()
-        self.examinations = Examinations(dispatch, clusters, view)
+        self.examinations = Examinations(dispatch, clusters, view, store.journal)
         self._asked: dict[tuple[str, int], asyncio.Future[Comparison]] = {}
         self.pushes: Pushes
         for enrolment in store.keyring.accepted.values():

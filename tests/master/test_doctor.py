@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lbmaster.doctor import conclude
+from lbmaster.doctor import Contest, conclude, contested
+from lbwire.events import DriftContested, DriftSettled
 from lbwire.messages import Symptom
 
 from .conftest import Refusal, Site
@@ -118,6 +119,23 @@ def test_a_masqueraded_real_server_with_another_gateway_is_found() -> None:
     assert found(d1=masquerading, r1={"gateways": ""}) == [("I7", ("r1",))]
 
 
+@pytest.mark.pitfall("I2")
+def test_what_somebody_keeps_changing_back_is_told_until_it_settles() -> None:
+    """The last word on each thing of each host counts."""
+    web, mail = "tcp 10.0.0.100:80", "tcp 10.0.0.100:25"
+    fight = Contest("d1", "service", (web, mail), 5, 30.0, open=True)
+    told = contested([fight])
+    assert [(it.hosts, it.symptom.id, it.symptom.subject) for it in told] == [
+        (("d1",), "I2", f"service {mail}"),
+        (("d1",), "I2", f"service {web}"),
+    ]
+    settled = Contest("d1", "service", (web,), 0, 60.0, open=False)
+    assert [it.symptom.subject for it in contested([fight, settled])] == [f"service {mail}"]
+    assert len(contested([fight, settled, fight])) == 2
+    assert len(contested([fight, fight._replace(host="d2")])) == 4
+    assert contested([]) == []
+
+
 SYMPTOM = Symptom("R11", "error", "tcp 10.0.0.100:80", "seen", "means", "repair")
 
 
@@ -140,6 +158,20 @@ async def test_every_host_is_examined_and_what_they_tell_is_compared(site: Site)
     site.minions["d2"].examined = {"facts": {"holds": "www"}}
     result = (await site.ask("doctor", timeout=0.5))["clusters"]["web"]
     assert [(it["id"], it["hosts"]) for it in result["between"]] == [("V1", ["d1", "d2"])]
+
+
+@pytest.mark.pitfall("I2")
+async def test_a_contest_in_the_journal_is_told(site: Site) -> None:
+    """A minion said so, and has not said that it is over; one of long ago is forgotten by the bound of the journal."""
+    await site.cluster()
+    contest = DriftContested("address", ("lo 10.0.0.100/32",), 4, 12.0, 8.0)
+    site.minions["r1"].report(contest)
+    await site.event("drift.contested")
+    (told,) = (await site.ask("doctor", timeout=0.5))["clusters"]["web"]["between"]
+    assert (told["id"], told["hosts"], told["subject"]) == ("I2", ["r1"], "address lo 10.0.0.100/32")
+    site.minions["r1"].report(DriftSettled("address", ("lo 10.0.0.100/32",), 4, 60.0))
+    await site.event("drift.settled")
+    assert (await site.ask("doctor", timeout=0.5))["clusters"]["web"]["between"] == []
 
 
 async def test_a_cluster_that_is_not_there_cannot_be_examined(site: Site) -> None:

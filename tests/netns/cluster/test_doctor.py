@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .place import VIP, Host, Place, inside, until
+from .place import CLUSTER, VIP, Host, Place, inside, until
 
 Symptoms = dict[str, list[dict[str, str]]]
 
@@ -71,6 +71,8 @@ def test_a_real_server_that_answers_arp_is_found_by_itself_and_by_the_director(d
     assert seen["subject"] == VIP
     assert mac in seen["seen"]
     assert server.address in seen["seen"]
+    # Its namespace stays as long as the others of this folder, and so would its answers.
+    server.ip("link", "set", "eth0", "down")
 
 
 @pytest.mark.pitfall("S1")
@@ -138,3 +140,39 @@ def foreign_keepalived(host: Host, vrid: int) -> Iterator[None]:
         yield
     finally:
         host.place.processes.end([process])
+
+
+def test_the_master_collects_what_every_host_finds(place: Place, director: Host, server: Host) -> None:
+    """Each running minion looks at its own host; what it finds comes back by its uplink, and the host goes on serving."""
+    with listening(server, server.address):
+        done = place.lbmaster("doctor", "--json", CLUSTER)
+    hosts = json.loads(done.stdout)["clusters"][CLUSTER]["hosts"]
+    assert done.returncode == 1
+    assert [it["id"] for it in hosts[server.name]["symptoms"]] == ["R11"]
+    assert not any(host.get("silent") or host.get("error") for host in hosts.values())
+    assert place.ask("reconcile", cluster=CLUSTER, timeout=10)["hosts"][server.name] == {"healed": [], "remaining": 0}
+
+
+def test_a_doctor_without_the_right_to_listen_says_what_it_could_not_see(director: Host, server: Host) -> None:
+    """Everything else is looked at all the same."""
+    command = server.command("doctor", "--json")
+    command[4:4] = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--"]
+    with listening(server):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    (blind,) = json.loads(done.stdout)
+    assert (blind["id"], blind["severity"], blind["subject"]) == ("R2", "info", "eth0")
+    assert "could not look at ARP" in blind["seen"]
+    assert done.returncode == 0
+
+
+def test_a_host_that_never_joined_has_no_doctor_but_a_way_out(stranger: Host) -> None:
+    """One line, and the exit code of a missing configuration."""
+    done = stranger.lbminion("doctor")
+    assert done.returncode == 2
+    assert "lbminion join" in done.stderr
+
+
+def test_a_host_without_a_cluster_has_nothing_to_examine(joined: Host) -> None:
+    """It has joined, and nothing was pushed to it."""
+    done = joined.lbminion("doctor")
+    assert (done.returncode, done.stdout) == (0, "Nothing is wrong on this host.\n")
