@@ -36,7 +36,7 @@ ROWS = (
     Row("R3", "a short hijack while configuring: VIP added before the sysctls", ("made",)),
     Row("R4", "silent drop with tunnels or asymmetric routes: rp_filter is strict", ("made", "live")),
     Row("R5", "uploads stall with tunnels: full segments do not fit", ("made", "live")),
-    Row("R6", "direct routing or a tunnel to another port of the real server", ("file",), "a cluster file can name another port with masquerading only, which is checked where that is read"),
+    Row("R6", "direct routing or a tunnel to another port of the real server", ("file",)),
     Row("R7", "a real server of direct routing that is not in the director's network", ("file", "live")),
     Row("R8", "a real server that calls the VIP reaches itself", ("file",), "a cluster file does not name clients, so only `lbmaster check` can remind of it"),
     Row("R9", "packets in a loop: a director is a real server of its peer", ("file", "live")),
