@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import socket
@@ -14,11 +15,14 @@ from tests.uml.inside.conftest import run
 from lbminion.errors import ChangeError
 from lbminion.handlers.gue_ports import HostGuePorts
 from lbminion.handlers.links import TunnelLinks
+from lbminion.modules import loaded
 from lbminion.netlink.fou import GuePorts
 from lbminion.netlink.links import Links, LinkState
 from lbstates.kinds.gue_port import GuePort
 from lbstates.kinds.link import Link
 from lbstates.plan import Change
+
+_DELETE_MODULE = 176  # the system call on x86-64, the one architecture that User-Mode Linux is packaged for
 
 LINKS = (
     Link("tunl0", "ipip"),
@@ -119,8 +123,11 @@ def shown_ports() -> list[str]:
     return sorted(line.strip() for line in run("ip", "fou", "show").splitlines())
 
 
-def test_a_gue_port_before_its_module_is_missing_with_the_way_out() -> None:
-    """Runs before the module is loaded."""
+def test_a_gue_port_without_its_module_is_missing_with_the_way_out() -> None:
+    if "fou" in loaded():
+        for name in (b"fou6", b"fou"):
+            ctypes.CDLL(None).syscall(_DELETE_MODULE, name, os.O_NONBLOCK)
+    assert "fou" not in loaded()
     handler = HostGuePorts()
     (error,) = planning.apply(handler, planning.plan(handler, [GuePort(6080)]))
     assert "modprobe fou" in str(error)
