@@ -1,25 +1,29 @@
 """`lbminion` as it is, for a director on a kernel without ip_vs: only the IPVS table is kept in this process's memory.
 
 The development and CI machines' kernel has no ip_vs, and without its table a director cannot converge. So that a cluster
-can be pushed there at all, the two doors to ip_vs (the netlink socket, and the sysctls below net/ipv4/vs) are replaced
-by dictionaries. Everything else is the product: link, inbox, reconciler, spool, a real keepalived and its FIFO.
+can be pushed there at all, the three doors to ip_vs (the netlink socket, the sysctls below net/ipv4/vs, and the modules)
+are replaced by dictionaries. Everything else is the product: link, inbox, reconciler, spool, a real keepalived and its
+FIFO.
 On a kernel with ip_vs nothing is replaced. What stands in is never what is measured: the figures are those of real
 servers, of events and of reactions, in which a table of a few entries costs microseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from lbminion import cli, sysctl
+from lbminion import cli, modules, sysctl
 from lbminion.errors import ChangeError, NoIpvs
 from lbminion.handlers import ipvs as handler
+from lbminion.handlers import modules as module_handler
 from lbminion.netlink.ipvs import Ipvs
 from lbminion.netlink.ipvs_statistics import DestinationStatistics, ServiceStatistics
 from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
 from lbstates.plan import Change
+from lbstates.words import SCHEDULERS
 
 _SYSCTLS = "net/ipv4/vs/"
+_MODULES = frozenset({"ip_vs", *(f"ip_vs_{name}" for name in SCHEDULERS)})
 
 
 class MemoryTable:
@@ -49,6 +53,19 @@ class MemoryTable:
         return []
 
 
+class MemoryList:
+    """The methods of `BootList`, without a file that the machine would boot with."""
+
+    def __init__(self) -> None:
+        self._names: frozenset[str] = frozenset()
+
+    def read(self) -> frozenset[str]:
+        return self._names
+
+    def write(self, names: Collection[str]) -> None:
+        self._names = frozenset(names)
+
+
 def kernel_has_ipvs() -> bool:
     """Whether a director can be real here."""
     try:
@@ -71,6 +88,9 @@ def _stand_in() -> None:
         else:
             write(key, value)
 
+    loaded = modules.loaded
+    modules.loaded = lambda: loaded() | _MODULES  # type: ignore[assignment, misc]
+    setattr(module_handler, "BootList", MemoryList)  # noqa: B010 - mypy holds it for private there
     sysctl.read, sysctl.write = read_value, write_value  # type: ignore[assignment]
     setattr(handler, "Ipvs", MemoryTable)  # noqa: B010 - mypy holds it for private there
 

@@ -2,54 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from . import keepalived_conf
-from .balancing import ServiceDestination, VirtualService
+from .balancing import IpvsOptions, ServiceDestination, TimeoutOptions, VirtualService
 from .desired import DirectorState
-from .facts import HostFacts
+from .facts import HostFacts, existing, interface_of
 from .kinds.destination import Destination
 from .kinds.keepalived import Keepalived
 from .kinds.kind import Resource
-from .kinds.service import Service
+from .kinds.mark import Mark
+from .kinds.module import Module
+from .kinds.service import Family, Service
+from .kinds.sync_daemon import SyncDaemon, SyncRole
 from .kinds.sysctl import Sysctl
+from .kinds.timeouts import Timeouts
 
+_VS: Final = "net/ipv4/vs"
 # expire_nodest_conn: a destination that was removed must not leave its clients hanging until their connections time out.
 # conn_reuse_mode 3: a director that sees only one direction (direct routing) keeps closed connections in FIN_WAIT for two
 # minutes; with the default, 1, a client that uses a port again within that time is not scheduled but sent where it was
 # before, so that shares drift and a new real server gets less (kernel: Documentation/networking/ipvs-sysctl.rst).
-# (The setting for persistence templates comes with persistence; direct routing does not need net/ipv4/ip_forward.)
-_SYSCTLS: Final = (
-    Sysctl("net/ipv4/vs/expire_nodest_conn", "1"),
-    Sysctl("net/ipv4/vs/conn_reuse_mode", "3"),
-)
+_ALWAYS: Final = {"expire_nodest_conn": "1", "conn_reuse_mode": "3"}
+_FORWARDING: Final[dict[Family, str]] = {"ipv4": "net/ipv4/ip_forward", "ipv6": "net/ipv6/conf/all/forwarding"}
 
 
 def resources(state: DirectorState, host: str, facts: HostFacts) -> tuple[Resource, ...]:
     """Derive them for `host`, one of the state's. Raises `CannotDerive`."""
     services = [_service(service) for service in state.services]
     destinations = [
-        _destination(described, destination)
+        _destination(described, destination, facts)
         for described, service in zip(services, state.services, strict=True)
         for destination in service.destinations
     ]
-    keepalived = Keepalived(config=keepalived_conf.render(state, host, facts), running=True)
-    return (*_SYSCTLS, *services, *destinations, keepalived)
+    return (
+        *_modules(state),
+        *_sysctls(state),
+        *_marks(state),
+        *services,
+        *_timeouts(state.ipvs.timeouts),
+        *destinations,
+        *_sync_daemons(state.ipvs, host, state, facts),
+        Keepalived(config=keepalived_conf.render(state, host, facts), running=True),
+    )
+
+
+def _modules(state: DirectorState) -> Iterator[Module]:
+    yield Module("ip_vs")
+    yield from (Module(f"ip_vs_{name}") for name in sorted({service.scheduler for service in state.services}))
+    engines = {it.persistence.engine for it in state.services if it.persistence and it.persistence.engine}
+    yield from (Module(f"ip_vs_pe_{name}") for name in sorted(engines))
+
+
+def _sysctls(state: DirectorState) -> Iterator[Sysctl]:
+    values = dict(_ALWAYS)
+    if any(service.persistence is not None for service in state.services):
+        # Otherwise clients whom a template binds to a real server of weight 0 go on coming to it.
+        values["expire_quiescent_template"] = "1"
+    methods = {(it.family, destination.forwarding) for it in state.services for destination in it.destinations}
+    if state.ipvs.backup_only:
+        # While the backup daemon runs nothing is balanced here: what the master sends is for the real server on this
+        # host. Wrapped packets are none that IPVS knows; it must not send them out again either.
+        values["backup_only"] = "1"
+        if any(method == "tunnel" for _, method in methods):
+            values["ignore_tunneled"] = "1"
+    values |= state.ipvs.sysctls  # what the cluster file says itself comes last, and wins
+    yield from (Sysctl(f"{_VS}/{name}", value) for name, value in values.items())
+    for family, key in _FORWARDING.items():
+        if (family, "masquerade") in methods:
+            yield Sysctl(key, "1")
+
+
+def _marks(state: DirectorState) -> Iterator[Mark]:
+    for service in state.services:
+        if service.marked_ports and service.protocol is not None:
+            yield Mark(service.protocol, service.vip, service.marked_ports, service.mark, service.family)
 
 
 def _service(service: VirtualService) -> Service:
-    if service.mark:
-        protocol, address, port = None, "", 0
-    else:
-        protocol, address, port = service.protocol, service.vip, service.port
+    by_mark = bool(service.mark)
     return Service(
-        protocol, address, port, service.scheduler, service.flags, service.persistence, service.one_packet,
-        service.mark, service.family if service.mark else "ipv4",
-    )  # fmt: skip
+        protocol=None if by_mark else service.protocol,
+        address="" if by_mark else service.vip,
+        port=0 if by_mark else service.port,
+        scheduler=service.scheduler,
+        flags=service.flags,
+        persistence=service.persistence,
+        one_packet=service.one_packet,
+        mark=service.mark,
+        mark_family=service.family if by_mark else "ipv4",
+    )
 
 
-def _destination(service: Service, destination: ServiceDestination) -> Destination:
+def _destination(service: Service, destination: ServiceDestination, facts: HostFacts) -> Destination:
+    # Whatever is asked for, the kernel delivers here what is addressed to this host itself.
+    local = destination.address in facts.interfaces
     return Destination(
-        service.identity, destination.address, destination.port, destination.forwarding, destination.weight,
-        destination.upper, destination.lower, destination.tunnel,
-    )  # fmt: skip
+        service=service.identity,
+        address=destination.address,
+        port=destination.port,
+        forwarding="local" if local else destination.forwarding,
+        weight=destination.weight,
+        upper=destination.upper,
+        lower=destination.lower,
+        tunnel=None if local else destination.tunnel,
+    )
+
+
+def _timeouts(options: TimeoutOptions) -> Iterator[Timeouts]:
+    if options != TimeoutOptions():
+        yield Timeouts(options.tcp, options.tcpfin, options.udp)
+
+
+def _sync_daemons(options: IpvsOptions, host: str, state: DirectorState, facts: HostFacts) -> Iterator[SyncDaemon]:
+    sync = options.sync
+    if sync is None:
+        return
+    if sync.interface is None:
+        interface = interface_of(host, state.hosts[host], facts)
+    else:
+        interface = existing(host, sync.interface, "`interface` under `sync`", facts)
+    for role in _sync_roles(options, facts):
+        yield SyncDaemon(role, sync.id, interface, sync.maximum_length, sync.group, sync.port, sync.ttl)
+
+
+def _sync_roles(options: IpvsOptions, facts: HostFacts) -> tuple[SyncRole, ...]:
+    """Both, so that nothing has to change at a failover; with `backup_only` the kernel does not balance beside a backup."""
+    if not options.backup_only:
+        return ("master", "backup")
+    return ("master",) if facts.masters else ("backup",)

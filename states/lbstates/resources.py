@@ -10,6 +10,7 @@ from . import director_resources, real_server_resources
 from .desired import RealServerState, RoleState
 from .facts import HostFacts
 from .kinds.kind import Resource
+from .kinds.registry import KIND_OF
 
 __all__ = ["HostFacts", "resources_for"]
 
@@ -23,5 +24,7 @@ def resources_for(state: RoleState, host: str, facts: HostFacts) -> tuple[Resour
     if host not in state.hosts:
         return ()
     if isinstance(state, RealServerState):
-        return real_server_resources.resources(state, host, facts)
-    return director_resources.resources(state, host, facts)
+        found = real_server_resources.resources(state, host, facts)
+    else:
+        found = director_resources.resources(state, host, facts)
+    return tuple(sorted(found, key=lambda resource: KIND_OF[type(resource)].put))

@@ -52,4 +52,6 @@ class FactsOf:
     """Facts of a host of the five-VM cluster: its address is on eth1, and eth0 is Vagrant's."""
 
     def __call__(self, address: str, keepalived: str | None = "2.2.7") -> HostFacts:
-        return HostFacts({"10.0.2.15": "eth0", address: "eth1"}, keepalived, "/run/lbminion/vrrp.fifo")
+        return HostFacts(
+            {"10.0.2.15": "eth0", address: "eth1"}, keepalived, "/run/lbminion/vrrp.fifo", "/run/lbminion/alive.lock"
+        )

@@ -1,0 +1,138 @@
+"""One VRRP instance as keepalived.conf has it: the election, its VIPs, and what moves with them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from . import keepalived_versions
+from .desired import DirectorState
+from .errors import CannotDerive
+from .facts import HostFacts, existing, interface_of
+from .keepalived_blocks import block
+from .keepalived_versions import Version
+from .kinds.service import Family
+from .vrrp import Route, Rule, VrrpInstance
+
+LIFE: Final = "lbminion"
+"""The script that tells whether the minion lives."""
+
+# What keepalived itself would take, with a warning. Rules of equal priority are looked at in the order of their making.
+_RULE_PRIORITY: Final = 16384
+_EVERYTHING: Final[dict[Family, str]] = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
+"""keepalived takes the word "default" for IPv4 only."""
+
+
+def render_instance(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFacts) -> Iterator[str]:
+    """Write the block of one instance on the director `host`. Raises `CannotDerive`."""
+    version = keepalived_versions.known(host, facts.keepalived_version)
+    yield from block(f"vrrp_instance {instance.name}", _body(state, instance, host, facts, version))
+
+
+def _body(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFacts, version: Version) -> Iterator[str]:
+    interface = vrrp_interface(state, instance, host, facts)
+    # BACKUP on every director: with `state MASTER` two of them start as masters, and nopreempt would be ignored.
+    yield "state BACKUP"
+    yield f"interface {interface}"
+    yield f"version {instance.version}"
+    yield f"virtual_router_id {instance.virtual_router_id}"
+    yield f"priority {instance.priorities[host]}"
+    yield f"advert_int {instance.advert_interval:g}"
+    yield from _preemption(instance)
+    yield from _peers(state, instance, host)
+    if instance.auth_pass is not None:
+        yield from block("authentication", ("auth_type PASS", f"auth_pass {instance.auth_pass}"))
+    place = f"`track_interfaces` of the instance {instance.name}"
+    tracked = sorted(existing(host, name, place, facts) for name in instance.track_interfaces)
+    yield from block("track_interface", tracked)
+    # keepalived sets the weight of a script to 0 where instances are in a group: the group has it instead.
+    if facts.lock and instance.sync_group not in sync_groups(state):
+        yield from block("track_script", (LIFE,))
+    place = f"`interface` of a VIP of the instance {instance.name}"
+    vips = sorted(
+        (vip.address, interface if vip.interface is None else existing(host, vip.interface, place, facts))
+        for vip in instance.vips
+    )
+    yield from block("virtual_ipaddress", (f"{address} dev {device}" for address, device in vips))
+    yield from block("virtual_routes", (_route(route, instance, host, facts, version) for route in instance.routes))
+    yield from block("virtual_rules", (_rule(rule, place, instance) for place, rule in enumerate(instance.rules)))
+
+
+def sync_groups(state: DirectorState) -> dict[str, tuple[str, ...]]:
+    """Return the instances of each sync group; keepalived wants at least two in one."""
+    groups: dict[str, list[str]] = {}
+    for instance in sorted(state.instances, key=lambda instance: instance.name):
+        if instance.sync_group is not None:
+            groups.setdefault(instance.sync_group, []).append(instance.name)
+    return {group: tuple(names) for group, names in sorted(groups.items()) if len(names) > 1}
+
+
+def vrrp_interface(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFacts) -> str:
+    """Return the interface on which `host` stands for election. Raises `CannotDerive`.
+
+    A director's own comes first, then the instance's, then the one with the director's address.
+    """
+    own = state.hosts[host].interface
+    if own is not None:
+        return existing(host, own, f"`interface` of the director {host}", facts)
+    if instance.interface is not None:
+        return existing(host, instance.interface, f"`interface` under `vrrp` or the instance {instance.name}", facts)
+    return interface_of(host, state.hosts[host], facts)
+
+
+def _preemption(instance: VrrpInstance) -> Iterator[str]:
+    # keepalived ignores a delay together with nopreempt, and says so.
+    if not instance.preempt:
+        yield "nopreempt"
+    elif instance.preempt_delay:
+        yield f"preempt_delay {instance.preempt_delay}"
+
+
+def _peers(state: DirectorState, instance: VrrpInstance, host: str) -> Iterator[str]:
+    peers = sorted(name for name in state.hosts if name != host)
+    own = state.hosts[host].address_of(instance.family)
+    if state.mode == "multicast" or not peers:
+        # An IPv6 advertisement by multicast comes from a link-local address (RFC 5798): the interface's.
+        if own is not None and instance.family == "ipv4":
+            yield f"mcast_src_ip {own}"
+        return
+    yield f"unicast_src_ip {_address(state, instance, host)}"
+    yield from block("unicast_peer", (_address(state, instance, name) for name in peers))
+
+
+def _address(state: DirectorState, instance: VrrpInstance, name: str) -> str:
+    """Return the address of a director for an election; without one of every director there would be two masters."""
+    address = state.hosts[name].address_of(instance.family)
+    if address is None:
+        family = "IPv6" if instance.family == "ipv6" else "IPv4"
+        raise CannotDerive(
+            f"VRRP instance {instance.name}",
+            f"{name} has no {family} address for an election by unicast",
+            f"give {name} one in the cluster file (`address6` beside `address`), or use `mode: multicast`",
+        )
+    return address
+
+
+def _route(route: Route, instance: VrrpInstance, host: str, facts: HostFacts, version: Version) -> str:
+    words = [_EVERYTHING[instance.family] if route.to == "default" else route.to]
+    if route.via is not None:
+        words += ["via", route.via]
+    if route.interface is not None:
+        place = f"`interface` of a route of the instance {instance.name}"
+        words += ["dev", existing(host, route.interface, place, facts)]
+    if route.table is not None:
+        words += ["table", str(route.table)]
+    if route.interface is None and not keepalived_versions.can("track routes without interface", version):
+        words.append("no_track")
+    return " ".join(words)
+
+
+def _rule(rule: Rule, place: int, instance: VrrpInstance) -> str:
+    words = []
+    # A rule without any network would be taken for one of IPv4.
+    source = rule.source or (None if rule.to else "default")
+    for word, network in (("from", source), ("to", rule.to)):
+        if network is not None:
+            words += [word, _EVERYTHING[instance.family] if network == "default" else network]
+    priority = _RULE_PRIORITY + place if rule.priority is None else rule.priority
+    return " ".join((*words, f"table {rule.table}", f"priority {priority}"))

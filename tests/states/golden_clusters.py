@@ -1,0 +1,46 @@
+"""The clusters below `golden/`, each with what its hosts shall have, written down by hand or read again with care."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbstates.clusterfile import parse
+from lbstates.compile import compile_cluster
+from lbstates.facts import HostFacts
+from lbstates.kinds.keepalived import Keepalived
+from lbstates.kinds.kind import Resource
+from lbstates.plan import diff, index
+from lbstates.resources import resources_for
+
+GOLDEN = Path(__file__).parent / "golden"
+FOLDERS = sorted(file.parent for file in GOLDEN.glob("*/cluster.yaml"))
+INTERFACES = ("eth1", "eth1.100", "eth2", "lo")
+"""What every host of these clusters has; its address is on the first."""
+
+
+def facts_of(*addresses: str, keepalived: str | None = "2.2.7", run: str = "/run/lbminion") -> HostFacts:
+    """Facts of a host that is master of nothing."""
+    here = dict.fromkeys(addresses, INTERFACES[0])
+    mtus = dict.fromkeys(INTERFACES, 1500)
+    return HostFacts(here, keepalived, f"{run}/vrrp.fifo", lock=f"{run}/alive.lock", mtus=mtus)
+
+
+def resources_of(folder: Path, run: str = "/run/lbminion") -> dict[str, tuple[Resource, ...]]:
+    """Return what each host of a cluster shall have, in both roles if it has both."""
+    found: dict[str, dict[Resource, None]] = {}
+    for state in compile_cluster(parse((folder / "cluster.yaml").read_text(), folder.name)).values():
+        for host, entry in state.hosts.items():
+            resources = resources_for(state, host, facts_of(*entry.addresses, run=run))
+            found.setdefault(host, {}).update(dict.fromkeys(resources))
+    return {host: tuple(resources) for host, resources in found.items()}
+
+
+def plans_of(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return the plan of each host that is empty, as a user reads it, and its keepalived.conf ("": none)."""
+    return {
+        host: (
+            "".join(f"{change.describe()}\n" for change in diff(index(resources), {}, {})),
+            "".join(resource.config for resource in resources if isinstance(resource, Keepalived)),
+        )
+        for host, resources in resources_of(folder).items()
+    }
