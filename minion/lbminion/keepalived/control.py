@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from lbstates.keepalived_steps import reload_steps
 from lbstates.kinds.keepalived import Keepalived
 
 from . import config_file, dump, marks
@@ -148,7 +149,7 @@ class Control:
             return PutReport("none")
         self._changing = True
         try:
-            action = await (self._run(desired.config) if desired.running else self._stop())
+            action = await (self._run(before, desired.config) if desired.running else self._stop())
         finally:
             self._changing = False
         return PutReport(action, backup, findings)
@@ -157,18 +158,17 @@ class Control:
         """Stop keepalived and take the file away (a foreign one is kept beside it). Raises as `put`."""
         return await self.put(Keepalived("", running=False))
 
-    async def _run(self, text: str) -> Action:
+    async def _run(self, before: str, text: str) -> Action:
         self._fifo.ensure()
         process = self._find()
         if process is not None:
             try:
-                seen = await reload(process, self._paths)
+                for step in reload_steps(before, text):
+                    await self._load(process, step)
             except ProcessLookupError:
                 logger.warning("keepalived (pid %d) ended while it was told to reload; starting it", process.pid)
+                config_file.replace(text, self._paths)
             else:
-                marks.record_loaded(self._paths, process, text)
-                self._fifo.follow()
-                self._learn(seen)
                 return "reloaded"
         if self.held:
             return "held"
@@ -179,6 +179,13 @@ class Control:
         marks.record_loaded(self._paths, process, text)
         self._adopt(process)
         return "started"
+
+    async def _load(self, process: Process, text: str) -> None:
+        config_file.replace(text, self._paths)
+        seen = await reload(process, self._paths)
+        marks.record_loaded(self._paths, process, text)
+        self._fifo.follow()
+        self._learn(seen)
 
     async def _stop(self) -> Action:
         process = self._find()
