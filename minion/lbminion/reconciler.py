@@ -21,6 +21,7 @@ from lbwire.messages import FromMinion, Planned, Reconciled
 
 from .contests import Contests
 from .errors import HostError
+from .handlers.handler import Wanted
 from .holdings import Holdings
 from .host import Host
 from .jobs import Job, Look, Outcome, Stage, Trial
@@ -52,7 +53,7 @@ class Reconciler:
         self._contests: Contests[Key] = Contests()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._staging: set[Stage] = set()
-        self._seen: tuple[Desired, Resources] | None = None
+        self._seen: tuple[Wanted, Resources] | None = None
         self._tried: frozenset[Key] = frozenset()
         self._unsure = ""
         self._working = False
@@ -144,13 +145,13 @@ class Reconciler:
             observed = await self._planner.observed(desired)
         except CANNOT as error:
             return Outcome(unapplied, errors=(str(error),))
-        before = desired if self._seen is None else self._seen[0]
-        self.desired, self._seen = desired.resources, (desired, observed)
+        before = self.desired if self._seen else desired.resources
+        self.desired, self._seen = desired.resources, (self._planner.wanted(desired), observed)
         if trigger == "push":
             self._host.release_hold()
             self._contests.reset()
         differences = self._planner.diff(desired, observed)
-        new = renewed(differences, before.resources, desired.resources)
+        new = renewed(differences, before, desired.resources)
         plan, left = self._permitted(differences, desired, unapplied, new | self._tried)
         plan, left = self._give_way(plan, left, new)
         outcome = Outcome(unapplied, plan, left)
@@ -191,7 +192,7 @@ class Reconciler:
             observed = await self._planner.observed(desired)
         except CANNOT as error:
             return replace(outcome, remaining=outcome.plan, errors=(str(error),))
-        self._seen = desired, observed
+        self._seen = self._planner.wanted(desired), observed
         self._ledger.settle(desired.resources, observed)
         tried = frozenset(map(key_of, outcome.plan))
         differences = self._planner.diff(desired, observed)
@@ -206,9 +207,8 @@ class Reconciler:
         self._telling.settled(self._contests.settle(self._clock()))
         if self.busy or self._seen is None:
             return
-        desired, observed = self._seen
         try:
-            changed = self._host.changed(self._planner.wanted(desired), observed)
+            changed = self._host.changed(*self._seen)
         except (HostError, OSError) as error:
             if str(error) != self._unsure:
                 logger.warning("cannot tell whether this host has changed: %s", error)

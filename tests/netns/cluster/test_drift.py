@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -108,6 +109,29 @@ def test_somebody_who_keeps_deleting_the_vip_is_named_and_does_not_keep_the_mini
     server.until(lambda: "keeps changing it back" in server.lbminion("status").stdout, "status says so")
     place.push_with(server)
     assert f"{VIP}/32" in server.on_lo()
+
+
+def test_a_keepalived_that_is_killed_again_and_again_never_leaves_its_vips_behind(place: Place, server: Host) -> None:
+    """It is started ever later, but another director may have its VIPs by then."""
+    director = place.hosts["d1"]
+    place.push_with(server)
+    since = place.cursor()
+
+    def holds() -> bool:
+        return f" {VIP}/" in director.ip("-4", "-o", "address", "show", "dev", "eth0")
+
+    for kill in range(1, 5):
+        director.until(holds, "it has the VIP")
+        pids = [int((director.runtime / f"{name}.pid").read_text()) for name in ("keepalived", "vrrp")]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        director.until(lambda count=kill: len(director.events("keepalived.died", since=since)) == count, "it died")
+    contested = director.event("drift.contested", since)["data"]
+    assert contested["kind"] == "keepalived"
+    assert not holds()
+    director.until(holds, "it is started again, and has the VIP")
+    place.push_with(server)
 
 
 def test_a_second_minion_does_not_serve_the_same_host(server: Host) -> None:
