@@ -20,7 +20,7 @@ from lbwire.messages import Hello, Holding, Sample
 
 from .config import Config, make_directories
 from .delivery import Delivery
-from .doctor.examine import examine
+from .doctor.examine import examine_apart
 from .duties import Duties
 from .errors import HostError
 from .examinations import Examinations
@@ -81,7 +81,7 @@ class Minion:
         ledger = Ledger(connection)
         planner = Planner(config.name, self._host, self._holdings, ledger)
         self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
-        self._examinations = Examinations(lambda: examine(config), self._link.send)
+        self._examinations = Examinations(lambda: examine_apart(config), self._link.send)
         self._duties = Duties(
             Inbox(config.name, keys), self._holdings, self._reconciler, self._delivery, self._paths,
             self._spool.add, self._hello, self._examinations.begin,

@@ -70,6 +70,11 @@ async def examine(config: Config) -> Examination:
     return Examination(_once(found), told)
 
 
+async def examine_apart(config: Config) -> Examination:
+    """The same in a thread with an event loop of its own: reading a large table must not hold up the service."""
+    return await asyncio.to_thread(asyncio.run, examine(config))
+
+
 async def _case(config: Config, paths: KeepalivedPaths) -> Case:
     connection = open_store(config.state)
     async with Addresses() as addresses:

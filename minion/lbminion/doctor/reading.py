@@ -66,7 +66,7 @@ def processes() -> dict[int, str]:
 def checkers(paths: KeepalivedPaths) -> int | None:
     """Return the pid of our keepalived's health checkers, None when it has none."""
     pid = named_by(paths.children[1])
-    return pid if pid is not None and Path(f"/proc/{pid}").exists() else None
+    return pid if pid is not None and text(f"/proc/{pid}/comm").strip() == "keepalived" else None
 
 
 def keepalived_log(paths: KeepalivedPaths) -> list[str]:
