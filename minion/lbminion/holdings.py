@@ -1,7 +1,7 @@
 """What the minion holds of its clusters: signed states as they came, what was released, and the inbox's memory.
 
-Every row is the bytes that the master signed. They are verified again each time they are read, so a changed disk is
-noticed like a changed message.
+Every row is the bytes that the master signed. They are compared with what was verified each time they are read, and
+verified again when they are not the same, so a changed disk is noticed like a changed message.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Holdings:
     def __init__(self, connection: sqlite3.Connection, keys: Keys) -> None:
         self._connection = connection
         self._keys = keys
+        self._opened: dict[tuple[str, str], tuple[bytes, RoleState]] = {}
         row = connection.execute("SELECT value FROM kept WHERE key = 'memory'").fetchone()
         self.memory = msgspec.convert(unpack(row[0]), Memory) if row else Memory()
 
@@ -86,18 +87,25 @@ class Holdings:
     def states(self, cluster: str, generation: int) -> list[RoleState]:
         """Read, verify and decode each role's newest state of the cluster up to a generation.
 
-        Raises `DamagedState` for bytes that were changed on the disk.
+        The same objects as before, while the disk has the same bytes. Raises `DamagedState` for bytes that were changed
+        on the disk.
         """
         rows = self._connection.execute(
             "SELECT raw, audience, max(generation) FROM state WHERE cluster = ? AND generation <= ? GROUP BY audience",
             (cluster, generation),
         ).fetchall()
-        found = []
-        for raw, audience, _ in rows:
-            try:
-                message = open_payload(unseal(raw, self._keys))
-                if isinstance(message, State):
-                    found.append(decode_state(message.desired))
-            except (Refused, BadState) as error:
-                raise DamagedState(cluster, audience, str(error)) from error
-        return found
+        return [self._open(cluster, audience, raw) for raw, audience, _ in rows]
+
+    def _open(self, cluster: str, audience: str, raw: bytes) -> RoleState:
+        known, state = self._opened.get((cluster, audience), (None, None))
+        if known == raw and state is not None:
+            return state
+        try:
+            message = open_payload(unseal(raw, self._keys))
+            if not isinstance(message, State):
+                raise DamagedState(cluster, audience, "it is another message")
+            state = decode_state(message.desired)
+        except (Refused, BadState) as error:
+            raise DamagedState(cluster, audience, str(error)) from error
+        self._opened[cluster, audience] = (raw, state)
+        return state

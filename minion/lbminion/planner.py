@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
+from typing import NamedTuple
 
 from lbstates.desired import RoleState, role_of
 from lbstates.errors import BadState, CannotDerive
@@ -13,7 +15,7 @@ from lbstates.kinds.kind import Resource
 from lbstates.kinds.link import Link
 from lbstates.kinds.sync_daemon import SyncDaemon
 from lbstates.plan import Plan, Resources, diff, foreign, index
-from lbstates.resources import resources_for
+from lbstates.resources import HostFacts, resources_for
 from lbwire.errors import Refused
 
 from .errors import HostError
@@ -41,11 +43,26 @@ class Desired:
     shares: tuple[Share, ...]
 
 
+class _Derived(NamedTuple):
+    """What was derived last, and from what."""
+
+    states: tuple[RoleState, ...]
+    facts: HostFacts
+    shares: tuple[Share, ...]
+    resources: dict[str, dict[str, Resource]]
+
+    def is_from(self, states: Sequence[RoleState], facts: HostFacts) -> bool:
+        """Whether it would come out the same again: from the very same states, which nobody changes."""
+        same = len(states) == len(self.states) and all(map(is_, states, self.states))
+        return same and facts == self.facts
+
+
 class Planner:
     """For the host named `name`. Every method may raise one of `CANNOT`."""
 
     def __init__(self, name: str, host: Host, holdings: Holdings, ledger: Ledger) -> None:
         self._name, self._host, self._holdings, self._ledger = name, host, holdings, ledger
+        self._derived: _Derived | None = None
 
     async def desired(self, overrides: Mapping[str, Sequence[RoleState]] | None = None) -> Desired:
         """Derive what was released for this host; `overrides` replaces the states of some clusters."""
@@ -53,14 +70,21 @@ class Planner:
         facts = await self._host.facts()
         states: list[RoleState] = []
         released = {cluster: self._holdings.released(cluster) for cluster in self._holdings.clusters()}
-        for cluster in {*self._holdings.clusters(), *overrides}:
+        for cluster in sorted({*self._holdings.clusters(), *overrides}):
             if cluster in overrides:
                 states += overrides[cluster]
             else:
                 states += self._holdings.states(cluster, released[cluster])
+        derived = self._derived
+        if derived is None or not derived.is_from(states, facts):
+            derived = self._derive(tuple(states), facts)
+            # What is only tried does not take the place of what is looked at every few seconds.
+            self._derived = self._derived if overrides else derived
+        return Desired(derived.resources, released, home(self._name, states), derived.shares)
+
+    def _derive(self, states: tuple[RoleState, ...], facts: HostFacts) -> _Derived:
         shares = tuple(share(state, resources_for(state, self._name, facts)) for state in states)
-        resources = index(resource for share in shares for resource in share.resources)
-        return Desired(resources, released, home(self._name, states), shares)
+        return _Derived(states, facts, shares, index(resource for share in shares for resource in share.resources))
 
     def wanted(self, desired: Desired) -> Wanted:
         """Name what has to be read of the host: what is desired or ours."""
