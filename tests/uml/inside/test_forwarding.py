@@ -34,7 +34,13 @@ from lbstates.plan import diff, index
 V4, V6 = "10.77.0.200", "fd77::200"
 REAL4, REAL6 = "10.82.0.2", "fd82::2"
 PORT, OTHER_PORT = 80, 8080
-LINKS = (Link("tunl0", "ipip"), Link("gre0", "gre"), Link("sit0", "sit"), Link("ip6tnl0", "ip6tnl"))
+LINKS = (
+    Link("tunl0", "ipip"),
+    Link("gre0", "gre"),
+    Link("sit0", "sit"),
+    Link("ip6tnl0", "ip6tnl"),
+    Link("ip6gre0", "ip6gre"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ def ask(vip: str, seconds: float) -> str:
 
 @pytest.fixture(scope="module")
 def place(loaded: None) -> Iterator[Place]:
-    modules.load("veth", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "fou6")
+    modules.load("veth", "ipip", "ip_gre", "sit", "ip6_tunnel", "ip6_gre", "fou")
     place = Place(Namespace(), Namespace())
     settings = {"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"}
     for number, namespace in ((81, place.client), (82, place.real)):
@@ -115,7 +121,7 @@ def place(loaded: None) -> Iterator[Place]:
     place.real.run(give_vips)
     links, ports = TunnelLinks(), HostGuePorts()
     place.real.run(make, links, LINKS)
-    place.real.run(make, ports, [GuePort(6080)])
+    place.real.run(make, ports, [GuePort(6080), GuePort(6080, "ipv6")])
     for name in ("all", "e0", "tunl0", "gre0", "sit0"):
         place.real.run(sysctl.write, f"net/ipv4/conf/{name}/rp_filter", "0")
     families = (socket.AF_INET, socket.AF_INET6)
@@ -150,26 +156,31 @@ def through(
     ("vip", "real", "tunnel"),
     [
         (V4, REAL4, None),
-        (V4, REAL4, Tunnel("ipip")),
-        (V4, REAL4, Tunnel("gre")),
-        (V4, REAL4, Tunnel("gue", 6080)),
-        (V4, REAL4, Tunnel("gue", 6080, "full")),
-        (V4, REAL4, Tunnel("gue", 6080, "remote")),
         (V6, REAL6, None),
-        (V6, REAL6, Tunnel("ipip")),
-        (V6, REAL4, Tunnel("ipip")),
+        *((vip, real, Tunnel("gre")) for vip in (V4, V6) for real in (REAL4, REAL6)),
+        *((vip, real, Tunnel("ipip")) for vip, real in ((V4, REAL4), (V6, REAL4), (V6, REAL6))),
+        *((vip, real, Tunnel("gue", 6080)) for vip, real in ((V4, REAL4), (V6, REAL4), (V6, REAL6))),
+        *((V4, REAL4, Tunnel("gue", 6080, checksum)) for checksum in ("full", "remote")),
+        *((V6, REAL6, Tunnel("gue", 6080, checksum)) for checksum in ("full", "remote")),
     ],
 )
 def test_a_client_reaches_the_vip_directly_and_through_every_tunnel(
     place: Place, vip: str, real: str, tunnel: Tunnel | None
 ) -> None:
-    """Also an IPv6 VIP whose real server has an IPv4 address."""
+    """Also when real server and VIP are of different families."""
     assert through(place, vip, (real, PORT, "direct" if tunnel is None else "tunnel", tunnel)) == str(PORT)
 
 
 @pytest.mark.parametrize(("vip", "real"), [(V4, REAL4), (V6, REAL6)])
 def test_masquerading_reaches_another_port_of_the_real_server(place: Place, vip: str, real: str) -> None:
     assert through(place, vip, (real, OTHER_PORT, "masquerade", None)) == str(OTHER_PORT)
+
+
+@pytest.mark.parametrize("tunnel", [Tunnel("ipip"), Tunnel("gue", 6080)])
+def test_the_ip6tnl_device_that_comes_with_the_module_drops_ipv4(place: Place, tunnel: Tunnel) -> None:
+    """So an IPv4 VIP on a real server that is reached by IPv6 needs gre: the device's mode is ipv6 in ipv6."""
+    with pytest.raises(TimeoutError):
+        through(place, V4, (REAL6, PORT, "tunnel", tunnel), seconds=2)
 
 
 def test_a_gre_device_that_comes_with_the_module_drops_what_carries_a_checksum(place: Place) -> None:
