@@ -5,12 +5,12 @@ Pure. The minion does the same with what its host really is, and by the same fun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lbstates.compile import compile_cluster
-from lbstates.desired import ROLES, DirectorState, Role, RoleState
+from lbstates.desired import ROLES, DirectorState, Host, Role, RoleState
 from lbstates.errors import CannotDerive
 from lbstates.kinds.clamp import Clamp
 from lbstates.kinds.kind import Resource
@@ -24,6 +24,14 @@ KEEPALIVED: Final = "2.2.7"
 FIFO: Final = "/run/lbminion/vrrp.fifo"
 LOCK: Final = "/run/lbminion/alive.lock"
 MTU: Final = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What is taken for what only a host itself knows: the interface where the file names none, keepalived's version."""
+
+    interface: str = "eth0"
+    keepalived: str = KEEPALIVED
 
 
 class Unshown(Exception):
@@ -46,18 +54,18 @@ def director_state(cluster: Cluster, before: Cluster | None = None) -> DirectorS
     return _director_state(compile_cluster(cluster, None if before is None else director_state(before)))
 
 
-def host_view(cluster: Cluster, host: str, interface: str, before: Cluster | None = None) -> HostView:
-    """Work out what `host` would have; `interface` is taken where the file names none. Raises `Unshown`."""
+def host_view(cluster: Cluster, host: str, taken: Assumptions, before: Cluster | None = None) -> HostView:
+    """Work out what `host` would have. Raises `Unshown`."""
     states = compile_cluster(cluster, None if before is None else director_state(before))
     roles = [role for role in ROLES if host in states[role].hosts]
     if not roles:
         names = ", ".join(name for role in reversed(ROLES) for name in states[role].hosts)
         raise Unshown(f"there is no host {host}; name one of: {names}")
-    assumed: dict[str, str] = {}
+    director = _director_state(states) if "director" in roles else None
+    facts, assumed = _facts([states[role].hosts[host] for role in roles], director, host, taken)
     resources: dict[Resource, None] = {}
     try:
         for role in roles:
-            facts = _facts(states[role], host, interface, assumed)
             resources |= dict.fromkeys(resources_for(states[role], host, facts))
     except CannotDerive as error:
         raise Unshown(str(error)) from error
@@ -73,25 +81,31 @@ def _director_state(states: Mapping[Role, RoleState]) -> DirectorState:
     return state
 
 
-def _facts(state: RoleState, host: str, interface: str, assumed: dict[str, str]) -> HostFacts:
-    there = state.hosts[host]
-    instances = state.instances if isinstance(state, DirectorState) else ()
+def _facts(
+    entries: Sequence[Host], director: DirectorState | None, host: str, taken: Assumptions
+) -> tuple[HostFacts, dict[str, str]]:
+    """Make up the facts of a host, `entries` being all that the file says of it; name what was assumed."""
+    assumed: dict[str, str] = {}
+    instances = director.instances if director else ()
     # An interface that the file names for an election is most likely the one with the director's address, too.
-    named = there.interface or next((instance.interface for instance in instances if instance.interface), None)
-    own = named or interface
+    interfaces = [*(entry.interface for entry in entries), *(instance.interface for instance in instances)]
+    named = next(filter(None, interfaces), None)
+    own = named or taken.interface
     if named is None:
-        assumed["interface"] = interface
-    if isinstance(state, DirectorState):
-        assumed["keepalived"] = KEEPALIVED
-    interfaces = {own, *(_interfaces(state) if isinstance(state, DirectorState) else ())}
+        assumed["interface"] = own
+    masters = frozenset(it.name for it in instances if it.priorities[host] == max(it.priorities.values()))
+    if director:
+        assumed["keepalived"] = taken.keepalived
+        if director.ipvs.backup_only:  # then what it shall have depends on it
+            assumed["VRRP"] = f"MASTER of {' and '.join(sorted(masters))}" if masters else "BACKUP"
     return HostFacts(
-        dict.fromkeys(there.addresses, own),
-        KEEPALIVED,
+        {address: own for entry in entries for address in entry.addresses},
+        taken.keepalived,
         FIFO,
         lock=LOCK,
-        masters=frozenset(it.name for it in instances if it.priorities[host] == max(it.priorities.values())),
-        mtus=dict.fromkeys(interfaces, MTU),
-    )
+        masters=masters,
+        mtus=dict.fromkeys((own, *(_interfaces(director) if director else ())), MTU),
+    ), assumed
 
 
 def _interfaces(state: DirectorState) -> Iterator[str]:

@@ -72,5 +72,5 @@ def _lines(resource: Resource) -> list[str]:
         case Sysctl():
             return [f"{resource.key} = {resource.value}"]
         case _:
-            said = resource.describe()
-            return [f"{resource.identity}: {said}" if said else resource.identity]
+            named = "" if resource.identity == KIND_OF[type(resource)].name else resource.identity
+            return [": ".join(part for part in (named, resource.describe()) if part)]

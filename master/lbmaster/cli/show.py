@@ -12,9 +12,6 @@ from . import exits, screen
 from .context import Failure, json_option, read_file
 from .verb import Verb
 
-INTERFACE = "eth0"
-"""What a host's interface is called unless the file or the user says otherwise."""
-
 if TYPE_CHECKING:
     from lbstates.clusterfile.model import Cluster
 
@@ -25,10 +22,9 @@ if TYPE_CHECKING:
 @click.option(
     "--interface",
     metavar="NAME",
-    default=INTERFACE,
-    show_default=True,
-    help="The host's interface, where the file names none: only the host itself knows it.",
+    help="The host's interface, where the file names none: only the host itself knows it.  [default: eth0]",
 )
+@click.option("--keepalived", metavar="VERSION", help="The host's keepalived.  [default: 2.2.7]")
 @click.option(
     "--before",
     metavar="FILE",
@@ -36,7 +32,14 @@ if TYPE_CHECKING:
     help="The file in force: what it placed stays if it can.",
 )
 @json_option
-def show(words: tuple[str, ...], host: str | None, interface: str, before: str | None, as_json: bool) -> int:
+def show(
+    words: tuple[str, ...],
+    host: str | None,
+    interface: str | None,
+    keepalived: str | None,
+    before: str | None,
+    as_json: bool,
+) -> int:
     """Show what a cluster file means; needs no master, and changes nothing.
 
     With --host: what would be on that host, keepalived.conf, the table as `ipvsadm -Sn` would print it (and, other than
@@ -60,19 +63,21 @@ def show(words: tuple[str, ...], host: str | None, interface: str, before: str |
         case ("placement", file) if host is None:
             return _placement(file, before, as_json=as_json)
         case (file,) if host is not None:
-            return _host(file, host, interface, before, as_json=as_json)
+            said = {"interface": interface, "keepalived": keepalived}
+            taken = {what: value for what, value in said.items() if value is not None}
+            return _host(file, host, taken, before, as_json=as_json)
         case _:
             raise click.UsageError("say what to show: lbmaster show FILE --host NAME, or lbmaster show placement FILE")
 
 
-def _host(file: str, host: str, interface: str, before: str | None, *, as_json: bool) -> int:
+def _host(file: str, host: str, taken: dict[str, str], before: str | None, *, as_json: bool) -> int:
     cluster, earlier = _cluster(file), None if before is None else _cluster(before)
-    from lbmaster.offline import Unshown, host_view  # noqa: PLC0415 - loaded when needed: --help stays quick
+    from lbmaster.offline import Assumptions, Unshown, host_view  # noqa: PLC0415 - loaded when needed: --help stays quick
 
     from .render_host import host_document, host_page  # noqa: PLC0415
 
     try:
-        view = host_view(cluster, host, interface, earlier)
+        view = host_view(cluster, host, Assumptions(**taken), earlier)
     except Unshown as error:
         raise Failure(f"{file}: {error}", exits.USAGE, "bad_file") from error
     if as_json:

@@ -69,6 +69,61 @@ def test_the_interface_of_the_file_is_taken(run: Run) -> None:
     assert "interface eth0" not in output
 
 
+EVERYTHING = """\
+cluster: shop
+directors: {d1: {address: 10.0.0.11, address6: "fd00::11"}, d2: {address: 10.0.0.12, address6: "fd00::12", interface: bond0}}
+real_servers: {r1: {address: 10.0.0.21, address6: "fd00::21"}, d2: {address: 10.0.0.12, address6: "fd00::12"}}
+vips: {web: 10.0.0.1/24, web6: "fd00::1/64", dns: {address: 10.0.0.2/24, interface: bond0.7}}
+instances:
+  web: {sync_group: all}
+  web6: {sync_group: all}
+  dns: {sync_group: all, home: d1, track_interfaces: [bond1]}
+services:
+  - {vip: web, ports: [80, 443], firewall_mark: auto, scheduler: sh, scheduler_flags: [sh-port], persistence: 300}
+  - {vip: web6, port: 80, real_servers: {r1: {upper_threshold: 100, lower_threshold: 50}}}
+  - {vip: dns, port: 53, protocol: udp, one_packet: true, forwarding: tunnel, real_servers: {r1: 2}}
+ipvs: {timeouts: {tcp: 600}, sync: {}, backup_only: true}
+"""
+
+
+def test_a_director_with_everything_is_shown(run: Run) -> None:
+    """Modules, marks, timeouts, daemons; flags and thresholds in the table."""
+    output = run("show", "-", "--host", "d1", text=EVERYTHING).stdout
+    shown = sections(output)
+
+    assert "VRRP MASTER of dns and web and web6" in output.splitlines()[1]
+    assert "ip_vs_sh" in shown["module"]
+    assert any("10.0.0.1 80,443: mark " in line for line in shown["mark"])
+    assert any(line.endswith(" -s sh -p 300 -b sh-port") for line in shown["ipvsadm -Sn"])
+    assert "-a -t [fd00::1]:80 -r [fd00::21]:80 -g -w 1 -x 100 -y 50" in shown["ipvsadm -Sn"]
+    assert "-A -u 10.0.0.2:53 -s wlc -o" in shown["ipvsadm -Sn"]
+    assert shown["timeouts"] == ["tcp 600 s, tcpfin 120 s, udp 300 s"]
+    assert [line.partition(":")[0] for line in shown["sync_daemon"]] == ["master"]
+    assert "          bond1\n" in output
+
+
+def test_a_host_of_both_roles_is_shown_as_both(run: Run) -> None:
+    """Its own address is delivered locally; its interface is the file's."""
+    output = run("show", "-", "--host", "d2", text=EVERYTHING).stdout
+
+    assert output.startswith("d2: real server and director of the cluster shop\n")
+    assert "lo 10.0.0.1/32" in sections(output)["address"]
+    assert "      interface bond0\n" in output
+    assert "net/ipv4/conf/bond0/arp_ignore = 1" in sections(output)["sysctl"]
+    document = json.loads(run("show", "-", "--host", "d2", "--json", text=EVERYTHING).stdout)
+    forwarding = {each["address"]: each["forwarding"] for each in document["resources"]["destination"]}
+    assert forwarding["10.0.0.12"] == "local"
+
+
+def test_the_version_of_keepalived_can_be_named(run: Run) -> None:
+    """Releases differ; one that is too old is refused with the way out."""
+    new = run("show", "-", "--host", "netology3", "--keepalived", "2.3.4", text=examples.CLUSTER_FILE)
+    old = run("show", "-", "--host", "netology3", "--keepalived", "1.3.9", text=examples.CLUSTER_FILE)
+
+    assert "keepalived 2.3.4" in new.stdout.splitlines()[1]
+    assert (old.exit_code, "it is older than 2.2" in old.stderr) == (2, True)
+
+
 def test_json_has_keepalived_conf_and_the_table_as_text(run: Run) -> None:
     """For `keepalived --config-test` and `ipvsadm -R`."""
     document = json.loads(run("show", "-", "--host", "netology4", "--json", text=examples.CLUSTER_FILE).stdout)
