@@ -9,6 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final
 
+from lbstates.kinds.clamp import Clamp
+from lbstates.kinds.mark import Mark
+
 from .errors import HostError
 from .nft_rules import FAMILY, TABLE, Reading, Rule, decode, transaction
 
@@ -21,6 +24,9 @@ _NO_NFTABLES: Final = (
     "this kernel has no nftables for IPv4 and IPv6 in one table: boot one with nf_tables and CONFIG_NF_TABLES_INET, "
     "such as Debian's linux-image-amd64"
 )
+
+
+_TRIAL: Final = (Clamp("127.0.0.1", 1400), Mark("tcp", "127.0.0.1", ("1",), 1))
 
 
 class NoNft(HostError):
@@ -47,6 +53,14 @@ class Nft:
             return decode(json.loads(done.stdout))
         except (ValueError, RecursionError):
             return Reading((), ("something that is not JSON",))
+
+    def obstacle(self) -> str:
+        """Say why this host cannot have such a table ("" when it can); changes nothing."""
+        try:
+            done = self._run("--check", "--json", "--file", _STANDARD_INPUT, text=json.dumps(transaction(_TRIAL)))
+        except HostError as error:
+            return str(error)
+        return _words(done) if done.returncode else ""
 
     def replace(self, rules: Sequence[Rule]) -> None:
         """Make the table hold exactly these rules, at one stroke. Raises also `BadRule`."""

@@ -243,6 +243,15 @@ def test_a_host_without_nft_hears_what_to_install(netns: Namespace) -> None:
     place.close()
 
 
+def test_whether_a_host_can_have_such_rules_is_told_without_making_any(place: Place) -> None:
+    assert place.namespace.run(Nft().obstacle) == ""
+    assert place.nft("list", "tables") == ""
+    place.make(WEB)
+    assert place.namespace.run(Nft().obstacle) == ""
+    assert place.plan([WEB]) == ()
+    assert "apt-get install nftables" in place.namespace.run(Nft("/nowhere/nft").obstacle)
+
+
 def test_what_nft_refuses_is_said_in_its_words(netns: Namespace, tmp_path: Path) -> None:
     script = tmp_path / "nft"
     script.write_text("#!/bin/sh\necho 'Error: Could not process rule: Operation not permitted' >&2\nexit 1\n")

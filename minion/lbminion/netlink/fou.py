@@ -24,7 +24,7 @@ _FAMILIES: Final[dict[Family, int]] = {"ipv4": socket.AF_INET, "ipv6": socket.AF
 _FAMILY_OF: Final = {number: name for name, number in _FAMILIES.items()}
 
 _MISSING: Final = (
-    "this kernel has no fou: run `modprobe fou` (for IPv6 also fou6); if the module is missing, install the kernel "
+    "this kernel has no fou: run `modprobe fou`; if the module is missing, install the kernel "
     "package that brings it (Debian: linux-image-amd64, not a container's or a micro-VM's kernel)"
 )
 
