@@ -393,6 +393,9 @@ SECTIONS = {
         "instances: {web: {virtual_router_id: 51}}\nvrrp: {reserved_virtual_router_ids: [50-52]}",
         "instances.web.virtual_router_id", "is reserved", "another",
     ),
+    "no number left": (
+        "vrrp: {reserved_virtual_router_ids: [1-255]}", "vrrp.reserved_virtual_router_ids", "1 VRRP instances have 0", "fewer",
+    ),
     "number out of range": ("instances: {web: {virtual_router_id: 256}}", "instances.web.virtual_router_id", "more", "255"),
     "password of version 3": ("vrrp: {auth_pass: x, version: 3}", "vrrp.auth_pass", "has no password", "leave one"),
     "half seconds of version 2": ("vrrp: {advert_interval: 1.5, version: 2}", "vrrp.advert_interval", "whole", "version 3"),

@@ -10,7 +10,7 @@ from lbstates.clusterfile.model import Cluster
 from lbstates.clusterfile.reading import address_of
 from lbstates.clusterfile.sections import InstanceEntry
 from lbstates.kinds.service import family_of
-from lbstates.words import port_range
+from lbstates.words import MAX_VRID, port_range
 
 from .remark import Declared, Remark
 
@@ -53,6 +53,15 @@ def _numbers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         other = seen.setdefault(key, name)
         if other != name:
             yield Remark(path, f"{number} is the number of {other}, too", "choose another, or leave it out")
+
+
+def _enough_numbers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    reserved = {number for text in cluster.vrrp.reserved_virtual_router_ids for number in port_range(text)}
+    wanted = len(_members(cluster))
+    free = MAX_VRID - len(reserved)
+    if wanted > free:
+        wrong = f"{wanted} VRRP instances have {free} numbers between them"
+        yield Remark(("vrrp", "reserved_virtual_router_ids"), wrong, "reserve fewer, or give VIPs a common `instance`")
 
 
 def _versions(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -169,6 +178,7 @@ CHECKS: Final = (
     _known,
     _one_family,
     _numbers,
+    _enough_numbers,
     _versions,
     _preemption,
     _sync_groups,
