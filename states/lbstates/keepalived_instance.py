@@ -43,8 +43,9 @@ def _body(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFa
     if instance.auth_pass is not None:
         yield from block("authentication", ("auth_type PASS", f"auth_pass {instance.auth_pass}"))
     place = f"`track_interfaces` of the instance {instance.name}"
-    tracked = sorted(existing(host, name, place, facts) for name in instance.track_interfaces)
-    yield from block("track_interface", tracked)
+    tracked = {existing(host, name, place, facts) for name in instance.track_interfaces}
+    # An election's own interface is tracked anyway; naming it again brings a warning.
+    yield from block("track_interface", sorted(tracked - {interface}))
     # keepalived sets the weight of a script to 0 where instances are in a group: the group has it instead.
     if facts.lock and instance.sync_group not in sync_groups(state):
         yield from block("track_script", (LIFE,))

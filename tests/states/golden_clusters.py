@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lbstates.clusterfile import parse
 from lbstates.compile import compile_cluster
+from lbstates.desired import Host
 from lbstates.facts import HostFacts
 from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
@@ -15,14 +16,14 @@ from lbstates.resources import resources_for
 GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = sorted(file.parent for file in GOLDEN.glob("*/cluster.yaml"))
 INTERFACES = ("eth1", "eth1.100", "eth2", "lo")
-"""What every host of these clusters has; its address is on the first."""
+"""What every host of these clusters has; its address is on the first unless the cluster says otherwise."""
 
 
-def facts_of(*addresses: str, keepalived: str | None = "2.2.7", run: str = "/run/lbminion") -> HostFacts:
-    """Facts of a host that is master of nothing."""
-    here = dict.fromkeys(addresses, INTERFACES[0])
+def facts_of(host: Host, run: str = "/run/lbminion") -> HostFacts:
+    """Facts of a host that is master of nothing, with Debian 12's keepalived and its things below `run`."""
+    here = dict.fromkeys(host.addresses, host.interface or INTERFACES[0])
     mtus = dict.fromkeys(INTERFACES, 1500)
-    return HostFacts(here, keepalived, f"{run}/vrrp.fifo", lock=f"{run}/alive.lock", mtus=mtus)
+    return HostFacts(here, "2.2.7", f"{run}/vrrp.fifo", lock=f"{run}/alive.lock", mtus=mtus)
 
 
 def resources_of(folder: Path, run: str = "/run/lbminion") -> dict[str, tuple[Resource, ...]]:
@@ -30,7 +31,7 @@ def resources_of(folder: Path, run: str = "/run/lbminion") -> dict[str, tuple[Re
     found: dict[str, dict[Resource, None]] = {}
     for state in compile_cluster(parse((folder / "cluster.yaml").read_text(), folder.name)).values():
         for host, entry in state.hosts.items():
-            resources = resources_for(state, host, facts_of(*entry.addresses, run=run))
+            resources = resources_for(state, host, facts_of(entry, run))
             found.setdefault(host, {}).update(dict.fromkeys(resources))
     return {host: tuple(resources) for host, resources in found.items()}
 

@@ -235,6 +235,13 @@ def test_the_interface_of_a_director_counts_more_than_that_of_an_instance() -> N
     assert "interface eth1" in _web(_two())
 
 
+def test_the_own_interface_is_not_tracked_twice() -> None:
+    """Directors may run an election on different interfaces, and share the list of those that are tracked."""
+    assert "track_interface {" not in _web(_two(track_interfaces=("eth1",)))
+    state = _two(track_interfaces=("eth2", "eth1"))
+    assert _block(render(state, "netology3", _facts()), "    track_interface") == ["eth2"]
+
+
 MISSING = {
     "of an instance": ({"interface": "bond7"}, "the instance web"),
     "of a VIP": ({"vips": (Vip("172.28.128.200/24", "bond7"),)}, "a VIP of the instance web"),
