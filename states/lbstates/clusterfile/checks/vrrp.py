@@ -59,7 +59,7 @@ def _enough_numbers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     reserved = {number for text in cluster.vrrp.reserved_virtual_router_ids for number in port_range(text)}
     wanted = len(_members(cluster))
     free = MAX_VRID - len(reserved)
-    if wanted > free:
+    if reserved and wanted > free:
         wrong = f"{wanted} VRRP instances have {free} numbers between them"
         yield Remark(("vrrp", "reserved_virtual_router_ids"), wrong, "reserve fewer, or give VIPs a common `instance`")
 
