@@ -110,7 +110,7 @@ def _service(
         entry["persistence"] = _persistence(service.persistence)
     method, tunnel = _common(usable)
     entry["forwarding"] = method
-    if method == "tunnel" and tunnel is not None and tunnel != Tunnel():
+    if tunnel is not None and tunnel != Tunnel():
         entry["tunnel"] = _tunnel(tunnel)
     entry["real_servers"] = {names[one.address]: _destination(one, service, method, tunnel, notes) for one in usable}
     return entry

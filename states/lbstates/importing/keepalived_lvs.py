@@ -42,6 +42,7 @@ class GroupEntry:
     mark: int
     family: Family | None
     place: Place
+    of_group: bool = True
 
 
 def _scheduler(statement: Statement) -> str:
@@ -190,10 +191,10 @@ def _entries(statement: Statement, groups: dict[str, tuple[GroupEntry, ...]]) ->
                 raise Wrong(f"there is no virtual_server_group {values.shown(name)}", "define it")
             return groups[name]
         case ("fwmark", mark, *_):
-            return (GroupEntry((), 0, values.integer(mark, 1, 2**31 - 1), None, statement.place),)
+            return (GroupEntry((), 0, values.integer(mark, 1, 2**31 - 1), None, statement.place, of_group=False),)
         case (address, *rest):
             port = values.integer(rest[0], 0, 65_535) if rest else 0
-            return (GroupEntry((values.address(address),), port, 0, None, statement.place),)
+            return (GroupEntry((values.address(address),), port, 0, None, statement.place, of_group=False),)
         case _:
             raise Wrong("it has no address", "write address and port, fwmark and a number, or group and a name")
 
@@ -334,6 +335,9 @@ def _endpoint(statement: Statement) -> tuple[str, int]:
 def _port(place: Place, port: int, entry: GroupEntry, forwarding: Forwarding, notes: Notebook) -> int:
     """Resolve the port as keepalived and the kernel do: only masquerading leads to another one."""
     if forwarding == "masquerade":
+        if entry.of_group and not entry.mark and not port:
+            said = "keepalived gives real servers of a group port 0; the port of the service was taken"
+            notes.guessed(place, "real_server", said, "no action is needed: the kernel does the same with port 0")
         return port if entry.mark else port or entry.port
     if port not in (0, entry.port):
         said = f"port {port} became {entry.port or 'that of the packet'}: only NAT leads to another port"

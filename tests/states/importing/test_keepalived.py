@@ -461,3 +461,12 @@ def test_the_same_remark_about_many_lines_is_said_once(keepalived: Import) -> No
 
     (remark,) = said(imported, "dropped")
     assert remark.endswith("(also lines 16, 19, 22, 25, 28, 31, 34, 37 and 11 more)")
+
+
+def test_one_tunnel_among_other_methods_keeps_its_kind(keepalived: Import) -> None:
+    """The kind of tunnel is said for the service, also when most real servers have no tunnel."""
+    tunnel = " real_server 10.0.0.11 80 {\n lvs_method TUN type gre\n }\n real_server 10.0.0.12 80 {\n }\n"
+    found = service(keepalived(f"{INSTANCE}}}\n{SERVICE}{REAL}{tunnel}}}\n"))
+
+    assert (found["forwarding"], found["tunnel"]) == ("direct", {"type": "gre"})
+    assert found["real_servers"]["r-10-0-0-11"] == {"weight": 1, "forwarding": "tunnel"}
