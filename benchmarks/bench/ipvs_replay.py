@@ -19,7 +19,7 @@ import msgspec
 from lbminion.netlink import ipvs, message
 from lbminion.netlink.ipvs import Ipvs
 from lbminion.netlink.message import spans
-from lbminion.netlink.transport import Transport
+from lbminion.netlink.transport import Question, Transport
 
 _U64 = Struct("=Q")
 _SEQUENCE = Struct("=I")
@@ -33,10 +33,18 @@ class Recording(msgspec.Struct):
     answers: dict[bytes, list[bytes]]
 
 
-def record(table: Ipvs) -> bytes:
-    """Write down all questions that a reading asks, and what the kernel answered to them last."""
-    questions = [table._services_question, *(dump.question for dump in table._dumps.values())]
-    answers = {question.request[_HEADER:]: [piece.datagram for piece in question.pieces] for question in questions}
+def record() -> bytes:
+    """Read the kernel's table, and write down all questions and what was answered to them."""
+    asked: list[Question] = []
+
+    class Recorder(Transport):
+        def ask(self, question: Question) -> bool:
+            asked.append(question)
+            return super().ask(question)
+
+    with mock.patch.object(ipvs, "Transport", Recorder), Ipvs() as table:
+        table.snapshot()
+    answers = {question.request[_HEADER:]: [piece.datagram for piece in question.pieces] for question in asked}
     return msgspec.msgpack.encode(Recording(answers))
 
 
@@ -132,9 +140,3 @@ def replayed(recorded: bytes, *, change_every: int) -> Iterator[Ipvs]:
     finally:
         ours.close()
         os.waitpid(child, 0)
-
-
-def identities(recorded: bytes) -> int:
-    """Count the entries of a recording."""
-    recording = msgspec.msgpack.decode(recorded, type=Recording)
-    return sum(len(_Datagram(one).counters) for answer in recording.answers.values() for one in answer)

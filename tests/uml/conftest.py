@@ -20,7 +20,7 @@ INSIDE = "LB_INSIDE_GUEST"
 collect_ignore = [] if os.environ.get(INSIDE) else ["inside"]
 
 _ROOT = Path(__file__).parents[2]
-_SECONDS = 90
+_SECONDS = 400
 
 
 @dataclass(frozen=True, slots=True)

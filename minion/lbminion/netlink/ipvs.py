@@ -135,7 +135,7 @@ class Ipvs:
             if specified:
                 self._dumps = {
                     identity: self._dumps.get(identity) or self._dump(identity)
-                    for identity in self._services.counted
+                    for identity in self._services.identities
                     if can_be_asked_for(identity)
                 }
         for dump in self._dumps.values():

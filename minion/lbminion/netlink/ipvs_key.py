@@ -17,7 +17,8 @@ from .ipvs_wire import ADDRESS_BYTES, ATTRIBUTE, BE16, SVC_ADDR, SVC_AF, SVC_FWM
 from .ipvs_wire import number as written
 from .message import attribute
 
-_CACHED: Final = 1 << 14
+_CACHED: Final = 1 << 13
+"""Services: each is named by all of its destinations. (Their addresses are cheaper to write than to look up.)"""
 _PROTOCOLS: Final[dict[Protocol, int]] = {
     "tcp": socket.IPPROTO_TCP,
     "udp": socket.IPPROTO_UDP,
@@ -72,7 +73,6 @@ def family_of_key(identity: str) -> int:
     return U16.unpack_from(key(identity), ATTRIBUTE.size)[0]  # type: ignore[no-any-return]
 
 
-@lru_cache(_CACHED)
 def address_bytes(text: str) -> tuple[int, bytes]:
     """Write an address: its family, and the 16 bytes. Raises `ValueError`."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
@@ -82,7 +82,6 @@ def address_bytes(text: str) -> tuple[int, bytes]:
         raise ValueError(f"{text!r} is no IP address") from None
 
 
-@lru_cache(_CACHED)
 def address_text(family: int, packed: bytes) -> str:
     """Read an address of 16 bytes. Raises `BadKernelMessage` for a family that IPVS does not have."""
     size = ADDRESS_BYTES.get(family)
@@ -91,7 +90,6 @@ def address_text(family: int, packed: bytes) -> str:
     return socket.inet_ntop(family, packed[:size])
 
 
-@lru_cache(_CACHED)
 def endpoint_text(family: int, packed: bytes, port: bytes) -> str:
     """Read an address and a port as one word. Raises `BadKernelMessage`."""
     return endpoint(address_text(family, packed), BE16.unpack(port)[0])

@@ -67,16 +67,16 @@ class Reader:
             entry = int.from_bytes(data[start:end], "little")
             for layout in layouts:
                 if entry & layout.mask == layout.headers:
-                    return layout.read(data, start)
+                    found = layout.struct.unpack_from(data, start) + layout.defaults
+                    return layout.specification(found), layout.counts(found)
         return self._walk(data, start, end)
 
     def _walk(self, data: bytes, start: int, end: int) -> tuple[Values, Values]:
         self.walked += 1
         if len(self._layouts) > _MOST_LAYOUTS:
             self._layouts.clear()
-        layout = _learn(data[start:end], self._shape)
-        self._layouts.setdefault(end - start, []).append(layout)
-        return layout.read(data, start)
+        self._layouts.setdefault(end - start, []).append(_learn(data[start:end], self._shape))
+        return self.read(data, start, end)
 
 
 class _Layout(NamedTuple):
@@ -88,12 +88,6 @@ class _Layout(NamedTuple):
     defaults: Values
     specification: itemgetter[Values]
     counts: itemgetter[Values]
-
-    def read(self, data: bytes, start: int) -> tuple[Values, Values]:
-        found = self.struct.unpack_from(data, start)
-        if self.defaults:
-            found += self.defaults
-        return self.specification(found), self.counts(found)
 
 
 def _learn(entry: bytes, shape: Shape) -> _Layout:

@@ -5,7 +5,7 @@ An entry whose specification (or whose statistics) are the same stays the very s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -48,7 +48,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 
     specification: Values
     identity: str
-    thing: Service | Destination | Foreign
+    thing: Any
     statistics: Any
 
 
@@ -57,10 +57,7 @@ Counted = TypeVar("Counted", ServiceStatistics, DestinationStatistics)
 
 
 class Listing(Generic[Thing, Counted]):
-    """One dump: all services, or the destinations of one. `things`, `foreign` and `counted` are of the last reading.
-
-    The three are never changed, but replaced when there is something new.
-    """
+    """One dump: all services, or the destinations of one."""
 
     def __init__(
         self, reader: Reader, decode: Callable[[Values], Thing | Foreign], count: Callable[..., Counted]
@@ -70,9 +67,6 @@ class Listing(Generic[Thing, Counted]):
         self._count: Callable[..., Counted] = count
         self._rows: list[_Row] = []
         self._pieces: tuple[Piece, ...] = ()
-        self.things: dict[str, Thing] = {}
-        self.foreign: dict[str, Foreign] = {}
-        self.counted: dict[str, Counted] = {}
 
     def read(self, pieces: tuple[Piece, ...]) -> bool:
         """Take the newest dump; tell whether it specifies anything else than the last one. Raises `BadKernelMessage`."""
@@ -85,11 +79,20 @@ class Listing(Generic[Thing, Counted]):
             other = other or old is None or row.thing is not old[1].thing
         other = other or len(rows) != len(self._rows)
         self._rows, self._pieces = rows, pieces
-        self.counted = {row.identity: row.statistics for row in rows}
-        if other:
-            self.foreign = {row.identity: row.thing for row in rows if isinstance(row.thing, Foreign)}
-            self.things = {row.identity: row.thing for row in rows if row.identity not in self.foreign}  # type: ignore[misc]
         return other
+
+    @property
+    def identities(self) -> list[str]:
+        """Who is in the last reading, foreign entries too."""
+        return [row.identity for row in self._rows]
+
+    def things(self) -> Iterator[tuple[str, Thing | Foreign]]:
+        """Give identity and specification of each entry of the last reading."""
+        return ((row.identity, row.thing) for row in self._rows)
+
+    def counted(self) -> Iterator[tuple[str, Counted]]:
+        """Give identity and statistics of each entry of the last reading."""
+        return ((row.identity, row.statistics) for row in self._rows)
 
     def _again(self, span: Span, old_span: Span, old: _Row) -> _Row:
         """Read an entry where there was one before, and keep of that what is the same."""
@@ -124,17 +127,25 @@ Destinations: TypeAlias = Listing[Destination, DestinationStatistics]
 
 
 def table_of(services: Services, destinations: Iterable[Destinations]) -> Table:
-    """Put the listings together."""
-    table = Table(services.things, {}, dict(services.foreign))
+    """Put the last readings together."""
+    table = Table({}, {}, {})
+    _sort(services.things(), table.services, table.foreign)
     for listing in destinations:
-        table.destinations.update(listing.things)
-        table.foreign.update(listing.foreign)
+        _sort(listing.things(), table.destinations, table.foreign)
     return table
 
 
+def _sort(things: Iterable[tuple[str, Thing | Foreign]], ours: dict[str, Thing], foreign: dict[str, Foreign]) -> None:
+    for identity, thing in things:
+        if isinstance(thing, Foreign):
+            foreign[identity] = thing
+        else:
+            ours[identity] = thing
+
+
 def statistics_of(services: Services, destinations: Iterable[Destinations]) -> Statistics:
-    """Put the listings together."""
-    found = Statistics(services.counted, {})
+    """Put the last readings together."""
+    found = Statistics(dict(services.counted()), {})
     for listing in destinations:
-        found.destinations.update(listing.counted)
+        found.destinations.update(listing.counted())
     return found

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import itertools
 import socket
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Final, NamedTuple, Self, TypeAlias
@@ -65,11 +66,11 @@ class Question:
 class Piece(NamedTuple):
     """One datagram of an answer: where each entry begins and ends, whether it is the last.
 
-    `whole`: the table stood still meanwhile. No tuple per entry: each would keep the garbage collector busy.
+    `whole`: the table stood still meanwhile. No objects per entry: there are 11,000 of them.
     """
 
     datagram: bytes
-    places: tuple[int, ...]
+    places: array[int]
     last: bool
     whole: bool
 
@@ -84,20 +85,21 @@ def spans(pieces: Iterable[Piece]) -> Iterator[Span]:
 
 def _piece(datagram: bytes, wanted: int) -> Piece:
     """Look at what there is in a datagram of the answer to the request `wanted`. Raises `Refused`."""
-    places: list[int] = []
+    places = array("I")
     last, whole = False, True
     for kind, flags, sequence, start, end in message.places(datagram):
         if sequence != wanted:
             continue
         whole = whole and not flags & message.DUMP_INTERRUPTED
         if kind not in _CONTROL:
-            places += (start, end)
+            places.append(start)
+            places.append(end)
             continue
         refusal = message.refusal(Message(kind, flags, sequence, datagram[start:end]))
         if refusal.errno:
             raise Refused(refusal.errno, refusal.text)
         last = True
-    return Piece(datagram, tuple(places), last, whole)
+    return Piece(datagram, places, last, whole)
 
 
 class Transport:

@@ -1,4 +1,4 @@
-"""Loads modules into the guest's kernel without kmod, which a small machine need not have."""
+"""Loads modules into the guest's kernel, and takes them out, without kmod, which a small machine need not have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 
 _FINIT_MODULE = 313  # the system call on x86-64, the one architecture that User-Mode Linux is packaged for
+_DELETE_MODULE = 176
 _EEXIST = 17
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,3 +35,11 @@ def _insert(path: Path) -> None:
             raise OSError(ctypes.get_errno(), f"loading {path}")
     finally:
         os.close(descriptor)
+
+
+def unload(prefix: str) -> None:
+    """Take out all modules whose names begin so, the youngest first: those that need others come after them."""
+    names = [line.split()[0] for line in Path("/proc/modules").read_text().splitlines()]
+    for name in names:
+        if name.startswith(prefix) and _libc.syscall(_DELETE_MODULE, name.encode(), os.O_NONBLOCK) != 0:
+            raise OSError(ctypes.get_errno(), f"unloading {name}")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.uml.inside.conftest import altered, change, put, run, saved
+from tests.uml.inside import modules
+from tests.uml.inside.conftest import MODULES, altered, change, put, run, saved
 
 from lbminion.errors import NoIpvs, NotPermitted
 from lbminion.netlink.ipvs import Ipvs
@@ -30,10 +31,13 @@ def add(ipvs: Ipvs, *things: Service | Destination) -> None:
 
 
 def test_a_kernel_without_ip_vs_is_named_with_the_way_out() -> None:
-    """Runs first: the module is not loaded yet."""
-    assert not Path("/proc/net/ip_vs").exists()
-    with pytest.raises(NoIpvs, match="modprobe ip_vs"):
-        Ipvs()
+    modules.unload("ip_vs")
+    try:
+        assert not Path("/proc/net/ip_vs").exists()
+        with pytest.raises(NoIpvs, match="modprobe ip_vs"):
+            Ipvs()
+    finally:
+        modules.load(*MODULES)
 
 
 def test_without_the_capability_opening_says_what_is_needed(loaded: None) -> None:
