@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from lbminion.handlers.sync_daemons import SyncDaemons
 from tests.uml.inside import planning
 from tests.uml.inside.conftest import run
 
 from lbminion.errors import NoIpvs
 from lbminion.handlers.ipvs import IpvsTable
+from lbminion.handlers.sync_daemons import SyncDaemons
 from lbminion.netlink.ipvs import Ipvs
 from lbstates.kinds.sync_daemon import SyncDaemon
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from lbminion.handlers.timeouts import IpvsTimeouts
 from tests.uml.inside import planning
 from tests.uml.inside.conftest import run
 
 from lbminion.errors import NoIpvs
 from lbminion.handlers.ipvs import IpvsTable
+from lbminion.handlers.timeouts import IpvsTimeouts
 from lbminion.netlink.ipvs import Ipvs
 from lbstates.kinds.timeouts import Timeouts
 from lbstates.plan import index
