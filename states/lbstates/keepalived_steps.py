@@ -1,47 +1,71 @@
 """Which texts keepalived has to load, one after the other, to get from one of our files to another. Pure.
 
-One reload does nearly everything. But a VIP that moves from one instance to another would be lost: the new owner finds
-the address already there, and the old one takes it away (keepalived(8): this needs two reloads).
+One reload does nearly everything. But a VIP that moves from one instance to another, and finds that one a master already,
+may be lost: the new owner sees the address in its place, and then the old one takes it away (keepalived(8): this needs two
+reloads). An instance that is new has an election before it, and takes its VIPs only after the reload is through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from .keepalived_blocks import INDENT
 from .keepalived_conf import vips
 from .keepalived_instance import LIFE
 
+_INSTANCE: Final = "vrrp_instance"
+_GROUP: Final = "vrrp_sync_group"
+
 
 def reload_steps(old: str, new: str) -> tuple[str, ...]:
-    """Return what to load, the last being `new`: before it `new` without the VIPs that change their instance, if any do.
+    """Return what to load, the last being `new`; before it, if any VIP moves, a text in which nobody has such a VIP.
 
     A text of somebody else's is replaced in one step: nothing is known of its VIPs.
     """
     before = {vip.address: instance for instance, found in vips(old).items() for vip in found}
     after = {vip.address: instance for instance, found in vips(new).items() for vip in found}
-    moving = {vip for vip in before.keys() & after.keys() if before[vip] != after[vip]}
-    if not moving:
-        return (new,)
-    return (_without(new, moving), new)
+    there = set(before.values())
+    moving = {vip for vip, instance in after.items() if instance in there and before.get(vip, instance) != instance}
+    return (_without(new, moving, old), new) if moving else (new,)
 
 
-def _without(text: str, moving: AbstractSet[str]) -> str:
-    """Take VIPs out, and with them the instances that have no other, and the sync groups that then have less than two."""
-    emptied = {name for name, found in vips(text).items() if found and {vip.address for vip in found} <= moving}
-    kept = (_part_without(part.rstrip("\n"), moving, emptied) for part in text.split("\n\n"))
-    return "\n\n".join(part for part in kept if part) + "\n"
+def _without(text: str, moving: AbstractSet[str], old: str) -> str:
+    """Take VIPs out, and with them the instances that have no other, and the sync groups that then have less than two.
+
+    keepalived answers no question about a file without instances. So where none remains, the first stays as it was in
+    `old`: all others are new to the text after this one.
+    """
+    instances = vips(text)
+    emptied = {name for name, found in instances.items() if {vip.address for vip in found} <= moving}
+    parts = [_part_without(part, moving, emptied) for part in _parts(text)]
+    if len(emptied) == len(instances):
+        first = next(name for name in instances if name in vips(old))
+        parts += [part for part in _parts(old) if _kind_and_name(part) == (_INSTANCE, first)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _parts(text: str) -> list[str]:
+    """Split a rendered file into its blocks."""
+    return text.rstrip("\n").split("\n\n")
+
+
+def _kind_and_name(part: str) -> tuple[str, str]:
+    kind, _, name = part.partition("\n")[0].removesuffix(" {").partition(" ")
+    return kind, name
 
 
 def _part_without(part: str, moving: AbstractSet[str], emptied: AbstractSet[str]) -> str:
     """Return one block of the file without them; "" when nothing of it remains."""
     lines = part.split("\n")
-    kind, _, name = lines[0].removesuffix(" {").partition(" ")
-    if kind == "vrrp_instance":
-        return (
-            "" if name in emptied else "\n".join(line for line in lines if line.split(" dev ")[0].strip() not in moving)
-        )
-    if kind != "vrrp_sync_group":
+    kind, name = _kind_and_name(part)
+    if kind == _INSTANCE:
+        return "" if name in emptied else "\n".join(line for line in lines if _address(line) not in moving)
+    if kind != _GROUP:
         return part
     members = [line for line in lines if line.startswith(INDENT * 2) and line.strip() not in (*emptied, LIFE)]
     return "\n".join(line for line in lines if line.strip() not in emptied) if len(members) > 1 else ""
+
+
+def _address(line: str) -> str:
+    return line.partition(" dev ")[0].strip()

@@ -41,18 +41,25 @@ def test_what_appears_or_disappears_needs_one_step(new: str) -> None:
 @pytest.mark.pitfall("V16")
 def test_v16_a_vip_that_changes_its_instance_is_let_go_first() -> None:
     """Everything else is as it shall be at once."""
-    new = _text("a:1,5", "b:2,3", "c:4")
+    new = _text("a:1,5", "b:2,3", "d:4")
     first, last = reload_steps(_text("a:1,2", "b:3"), new)
     assert last == new
-    assert _vips(first) == {"a": ["1", "5"], "b": ["3"], "c": ["4"]}
+    assert _vips(first) == {"a": ["1", "5"], "b": ["3"], "d": ["4"]}
     assert first.startswith(MARKER)
 
 
 def test_an_instance_that_would_be_empty_waits_for_the_second_step() -> None:
     """keepalived refuses one without VIPs."""
-    first, last = reload_steps(_text("a:1", "b:2"), _text("a:1", "c:2"))
+    first, last = reload_steps(_text("a:1,2", "b:3"), _text("a:1", "b:2"))
     assert _vips(first) == {"a": ["1"]}
-    assert _vips(last) == {"a": ["1"], "c": ["2"]}
+    assert _vips(last) == {"a": ["1"], "b": ["2"]}
+
+
+@pytest.mark.parametrize("new", ["a:1 c:2", "c:1 d:2"])
+def test_an_instance_that_is_new_takes_over_in_one_step(new: str) -> None:
+    """Its election takes longer than the reload."""
+    text = _text(*new.split())
+    assert reload_steps(_text("a:1", "b:2"), text) == (text,)
 
 
 def test_two_instances_that_swap_their_vips_let_both_go() -> None:
@@ -61,13 +68,20 @@ def test_two_instances_that_swap_their_vips_let_both_go() -> None:
     assert _vips(last) == {"a": ["2", "3"], "b": ["1", "4"]}
 
 
+def test_where_all_vips_move_the_first_instance_stays_as_it_was() -> None:
+    """keepalived answers no question about a file without instances."""
+    first, last = reload_steps(_text("a:1", "b:2", "c:3"), _text("a:3", "b:1", "c:2"))
+    assert _vips(first) == {"a": ["1"]}
+    assert _vips(last) == {"a": ["3"], "b": ["1"], "c": ["2"]}
+
+
 def test_a_sync_group_loses_the_instances_that_wait() -> None:
     """And is none when less than two remain."""
     new = _text("a:1", "b:2", "c:3", group="all")
-    first, _ = reload_steps(_text("a:1", "b:2,3", group="all"), new)
+    first, _ = reload_steps(_text("a:1", "b:2,3", "c:4", group="all"), new)
     assert _block(first, "group") == ["a", "b"]
     assert "vrrp_instance c" not in first
-    first, _ = reload_steps(_text("a:1,2"), _text("a:1", "b:2", group="all"))
+    first, _ = reload_steps(_text("a:1,2", "b:3"), _text("a:1", "b:2", group="all"))
     assert "vrrp_sync_group" not in first
 
 
