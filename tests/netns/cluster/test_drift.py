@@ -13,9 +13,9 @@ import pytest
 from .place import CLUSTER, VIP, Host, Place
 
 ARP = {"all/arp_ignore": "1", "all/arp_announce": "2", "eth0/arp_ignore": "1", "eth0/arp_announce": "2"}
-ADDRESS_SECONDS = 1.0
-SECONDS = 2.0
-"""From the change to the repair, with the settings that a host has by default."""
+ADDRESS_SECONDS = 3.0
+SECONDS = 5.0
+"""From the change to the repair, on a machine that does a lot besides: 0.05 s and one or two seconds when it does not."""
 
 
 def healed_within(host: Host, what: str, change: Callable[[], object], healed: Callable[[], object]) -> float:
@@ -30,6 +30,15 @@ def healed_within(host: Host, what: str, change: Callable[[], object], healed: C
 
 def keepalived_pid(host: Host) -> int:
     return int((host.runtime / "keepalived.pid").read_text())
+
+
+def alive(host: Host) -> bool:
+    """Whether its keepalived runs."""
+    try:
+        os.kill(keepalived_pid(host), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def test_a_vip_that_is_deleted_is_back_within_a_second(server: Host) -> None:
@@ -120,16 +129,17 @@ def test_a_keepalived_that_is_killed_again_and_again_never_leaves_its_vips_behin
     def holds() -> bool:
         return f" {VIP}/" in director.ip("-4", "-o", "address", "show", "dev", "eth0")
 
-    for kill in range(1, 5):
-        director.until(holds, "it has the VIP")
-        pids = [int((director.runtime / f"{name}.pid").read_text()) for name in ("keepalived", "vrrp")]
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    for kill in range(1, 7):
+        director.until(lambda: alive(director) and holds(), "it has the VIP")
+        for name in ("vrrp", "keepalived"):
+            with suppress(OSError, ValueError):
+                os.kill(int((director.runtime / f"{name}.pid").read_text()), signal.SIGKILL)
         director.until(lambda count=kill: len(director.events("keepalived.died", since=since)) == count, "it died")
-    contested = director.event("drift.contested", since)["data"]
-    assert contested["kind"] == "keepalived"
-    assert not holds()
+    director.until(lambda: len(director.events("drift.contested", since=since)) == 3, "it is contested")
+    pauses = [event["data"]["pause"] for event in director.events("drift.contested", since=since)]
+    assert pauses == [2, 4, 8]
+    director.until(lambda: not holds(), "its VIP is taken away")
+    assert not alive(director)
     director.until(holds, "it is started again, and has the VIP")
     place.push_with(server)
 
