@@ -56,11 +56,11 @@ class IpvsTable:
         self._newest = None
         try:
             found = ipvs.snapshot()
-            self._newest = found.table
-            return found
         except NoIpvs:  # somebody took the module out: when it is back, it has another number
             self.close()
             raise
+        self._newest = found.table
+        return found
 
     def close(self) -> None:
         if self._ipvs is not None:
