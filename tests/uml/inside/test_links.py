@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import socket
@@ -11,18 +10,16 @@ from collections.abc import Iterator
 import pytest
 from tests.uml.inside import modules, planning
 from tests.uml.inside.conftest import run
+from tests.uml.inside.unloading import unload
 
 from lbminion.errors import ChangeError
 from lbminion.handlers.gue_ports import HostGuePorts
 from lbminion.handlers.links import TunnelLinks
-from lbminion.modules import loaded
 from lbminion.netlink.fou import GuePorts
 from lbminion.netlink.links import Links, LinkState
 from lbstates.kinds.gue_port import GuePort
 from lbstates.kinds.link import Link
 from lbstates.plan import Change
-
-_DELETE_MODULE = 176  # the system call on x86-64, the one architecture that User-Mode Linux is packaged for
 
 LINKS = (
     Link("tunl0", "ipip"),
@@ -41,6 +38,7 @@ def devices() -> None:
 @pytest.fixture
 def links(devices: None) -> Iterator[TunnelLinks]:
     handler = TunnelLinks()
+    planning.remove(handler, *LINKS)
     yield handler
     planning.remove(handler, *LINKS)
     handler.close()
@@ -124,10 +122,7 @@ def shown_ports() -> list[str]:
 
 
 def test_a_gue_port_without_its_module_is_missing_with_the_way_out() -> None:
-    if "fou" in loaded():
-        for name in (b"fou6", b"fou"):
-            ctypes.CDLL(None).syscall(_DELETE_MODULE, name, os.O_NONBLOCK)
-    assert "fou" not in loaded()
+    unload("fou6", "fou")
     handler = HostGuePorts()
     (error,) = planning.apply(handler, planning.plan(handler, [GuePort(6080)]))
     assert "modprobe fou" in str(error)
