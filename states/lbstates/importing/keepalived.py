@@ -90,6 +90,7 @@ _GLOBAL: Final = Table(
         **drops(
             _OTHER,
             *("vrrp_mcast_group4", "vrrp_mcast_group6", "vrrp_garp_interval", "vrrp_gna_interval", "vrrp_strict"),
+            *("vmac_prefix", "vmac_addr_prefix"),
             *("vrrp_garp_extra_if", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert"),
             *("vrrp_down_timer_adverts", "vrrp_check_unicast_src", "vrrp_skip_check_adv_addr", "dynamic_interfaces"),
             *("default_interface", "disable_local_igmp", "net_namespace", "net_namespace_ipvs", "instance"),
@@ -116,6 +117,7 @@ _GLOBAL: Final = Table(
                 for kind in ("cmd", "monitor")
                 for force in ("", "_force")
             ),
+            *("process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force", "log_unknown_vrids"),
             *("rs_init_notifies", "no_checker_emails", "lvs_use_pid_dir"),
         ),
     },
@@ -127,7 +129,7 @@ _TOP: Final = Table(
     "here",
     {keyword: Field(keyword, lambda s: s, many=True) for keyword in _READ_HERE},
     {
-        **drops(_STATIC, "static_ipaddress", "static_routes", "static_rules", "track_group"),
+        **drops(_STATIC, "static_ipaddress", "static_routes", "static_route", "static_rules", "track_group"),
         **drops(
             _DEFINITION,
             "vrrp_script",

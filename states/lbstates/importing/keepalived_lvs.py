@@ -25,7 +25,7 @@ DEFAULT_PERSISTENCE: Final = 360
 MAX_THRESHOLD: Final = 2**31 - 1
 
 HEALTH: Final = Drop("health checks come with a later version", "it is kept as a comment", keep=True)
-_QUORUM: Final = Drop("sorry servers and quorums are not supported", "it is kept as a comment", keep=True)
+_QUORUM: Final = Drop("sorry servers, quorums and backup pools are not supported", "it is kept as a comment", keep=True)
 _TUNNEL_TYPES: Final = ("ipip", "gre", "gue")
 _CHECKSUMS: Final = {"nocsum": "none", "csum": "full", "remcsum": "remote"}
 _FLAGS: Final = ("flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback")
@@ -107,12 +107,12 @@ _SERVICE: Final = Table(
         **{flag: Field("flags", lambda s: s.keyword, many=True) for flag in _FLAGS},
     },
     {
-        **drops(SCRIPTS, "quorum_up", "quorum_down"),
+        **drops(SCRIPTS, "quorum_up", "quorum_down", "failover_up", "failover_down"),
         **drops(MAIL, "smtp_alert"),
         **drops(
             _QUORUM,
             *("sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method", "quorum", "hysteresis"),
-            *("alpha", "omega"),
+            *("alpha", "omega", "failover_threshold", "backup_real_server"),
         ),
         **drops(
             HEALTH,

@@ -106,7 +106,11 @@ _FIELDS: Final = {
     "track_interface": Field("tracked", _tracked, many=True),
     "virtual_routes": Field("routes", _lines, many=True),
     "virtual_rules": Field("rules", _lines, many=True),
-    "lvs_sync_daemon_interface": Field("sync", lambda s: values.interface(first(s))),
+    # keepalived itself misspelled it, long ago.
+    **dict.fromkeys(
+        ("lvs_sync_daemon_interface", "lvs_sync_daemon_inteface"),
+        Field("sync", lambda s: values.interface(first(s))),
+    ),
     **{keyword: Field("garp", read_garp, many=True) for keyword in GARP},
 }
 
