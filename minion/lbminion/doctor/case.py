@@ -72,6 +72,14 @@ class Case:
         return frozenset(_bare(it.address) for it in self.present if it.interface != "lo")
 
     @cached_property
+    def interface(self) -> str:
+        """The interface with the address that a cluster knows this host by; "" if it has none of them."""
+        known = {
+            address for state in self.states if self.name in state.hosts for address in state.hosts[self.name].addresses
+        }
+        return next((it.interface for it in self.present if _bare(it.address) in known), "")
+
+    @cached_property
     def instances(self) -> dict[str, Instance]:
         """The VRRP instances that it shall have, as they are declared."""
         return {name: it for file in self.wanted(Keepalived) for name, it in instances(file.config).items()}
@@ -85,6 +93,17 @@ class Case:
     def holding(self) -> AbstractSet[str]:
         """The instances whose VIPs this host has now, which is how clients see who is MASTER."""
         return {name for name, it in self.instances.items() if it.vips and it.vips[0] in self.own}
+
+    @cached_property
+    def held_vips(self) -> frozenset[str]:
+        """The VIPs (bare) of those instances."""
+        return frozenset(vip for name in self.holding for vip in self.instances[name].vips)
+
+    @cached_property
+    def served_here(self) -> list[str]:
+        """The VIPs (bare) that this host balances, and answers as a real server too."""
+        balanced = {vip for it in self.instances.values() for vip in it.vips}
+        return sorted(bare for bare in map(_bare, (it.address for it in self.vips_on_lo())) if bare in balanced)
 
     @cached_property
     def peers(self) -> dict[str, str]:

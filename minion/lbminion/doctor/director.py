@@ -26,11 +26,10 @@ def look(case: Case, paths: KeepalivedPaths, kernel: str) -> Iterator[Symptom]:
     yield from settings.judge_forwarding(values, destinations)
     yield from settings.judge_ipvs(values, case.services(), kernel)
     yield from settings.judge_udp(case.services(), _udp_timeout(case))
-    yield from settings.judge_both_roles(values, sorted({it.address for it in case.vips_on_lo()}))
+    yield from settings.judge_both_roles(values, case.served_here)
     yield from settings.judge_sync_threshold(values, synchronised=bool(case.wanted(SyncDaemon)))
     yield from places.judge_reach([it for it in destinations if it.address not in case.own], case.present)
-    held = [vip for name in case.holding for vip in case.instances[name].vips]
-    yield from places.judge_dad(places.dad(reading.text("/proc/net/if_inet6")), held)
+    yield from places.judge_dad(places.dad(reading.text("/proc/net/if_inet6")), case.held_vips)
     yield from offloads.judge_paths(destinations, _mtus(case, destinations), values)
     yield from offloads.judge_offloads(_features(case))
     yield from _judge_synchronisation(case)
@@ -70,7 +69,7 @@ def _udp_timeout(case: Case) -> int:
 def _mtus(case: Case, destinations: list[Destination]) -> dict[str, int]:
     found = {}
     for address in {it.address for it in destinations if it.tunnel is not None}:
-        interface = places.interface_to(address, case.present)
+        interface = places.interface_to(address, case.present) or case.interface
         if interface is not None and (mtu := reading.mtu(interface)):
             found[address] = mtu
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from struct import pack
 
 from lbstates.kinds.address import Address
@@ -34,14 +34,17 @@ def interface_to(bare: str, addresses: Iterable[Address]) -> str | None:
     return None
 
 
-def judge_vips(wanted: Iterable[Address], present: Iterable[Address]) -> Iterable[Symptom]:
-    """Judge a real server's VIPs: on lo, with the mask of one address, and nowhere else."""
+def judge_vips(wanted: Iterable[Address], present: Iterable[Address], held: Collection[str] = ()) -> Iterable[Symptom]:
+    """Judge a real server's VIPs: on lo, with the mask of one address, and nowhere else.
+
+    `held`: those (bare) that it has as MASTER, because it is a director too.
+    """
     there = list(present)
     for want in wanted:
         bare = _bare(want)
         same = [address for address in there if _bare(address) == bare]
         wider = [it for it in same if it.interface == want.interface and it.address != want.address]
-        elsewhere = [it for it in same if it.interface != want.interface]
+        elsewhere = [it for it in same if it.interface != want.interface and bare not in held]
         if want not in same and not wider:
             yield error(
                 "S1", want.identity, f"{bare} is not on {want.interface}",

@@ -17,7 +17,7 @@ from .symptom import Symptom, info
 def look(case: Case) -> Iterator[Symptom]:
     """Judge this real server."""
     vips = case.vips_on_lo()
-    yield from places.judge_vips(vips, case.present)
+    yield from places.judge_vips(vips, case.present, case.held_vips)
     yield from places.judge_dad(places.dad(reading.text("/proc/net/if_inet6")), _bare(case))
     up = [name for name, is_up in reading.interfaces().items() if is_up]
     devices = [link.interface for link in case.wanted(Link)]

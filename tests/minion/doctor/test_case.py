@@ -90,6 +90,18 @@ def test_where_a_service_has_to_listen(answer: Answer, expected: list[tuple[str,
     assert server(answer).asked() == [Wanted("tcp", address, port) for address, port in expected]
 
 
+def test_the_vips_that_a_host_balances_and_answers_are_known() -> None:
+    """Those of another cluster, that it only answers, are not among them."""
+    both = case(
+        "d1", DIRECTORS, Keepalived(CONF, running=True), Address("lo", "10.0.0.100/32"), Address("lo", "10.0.0.7/32")
+    )
+    assert both.served_here == ["10.0.0.100"]
+    assert both.held_vips == set()
+    assert director(Address("eth0", "10.0.0.100/24")).held_vips == {"10.0.0.100", "10.5.0.100"}
+    assert (both.interface, server().interface) == ("eth0", "eth0")
+    assert case("d1", DIRECTORS, present=()).interface == ""
+
+
 def test_a_host_without_a_part_has_nothing_to_be_looked_at() -> None:
     """Neither role."""
     nobody = case("x9", DIRECTORS)

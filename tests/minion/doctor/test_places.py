@@ -55,6 +55,11 @@ def test_a_vip_on_a_card_of_a_real_server_is_found() -> None:
     assert judged(OWN, VIP, Address("eth0", "10.0.0.100/24")) == ["R2"]
 
 
+def test_a_vip_that_this_host_holds_as_master_may_be_on_its_card() -> None:
+    """It is a director, and a real server too."""
+    assert not list(places.judge_vips([VIP], [OWN, VIP, Address("eth0", "10.0.0.100/24")], {"10.0.0.100"}))
+
+
 @pytest.mark.pitfall("R7")
 def test_a_direct_real_server_behind_a_router_is_found() -> None:
     """With a tunnel it may be there; the loopback's networks reach nobody."""
