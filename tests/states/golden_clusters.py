@@ -26,6 +26,12 @@ def facts_of(host: Host, run: str = "/run/lbminion") -> HostFacts:
     return HostFacts(here, "2.2.7", f"{run}/vrrp.fifo", lock=f"{run}/alive.lock", mtus=mtus)
 
 
+def addresses_of(folder: Path, host: str) -> tuple[str, ...]:
+    """Return the addresses that a host of a cluster has."""
+    states = compile_cluster(parse((folder / "cluster.yaml").read_text(), folder.name)).values()
+    return next(state.hosts[host].addresses for state in states if host in state.hosts)
+
+
 def resources_of(folder: Path, run: str = "/run/lbminion") -> dict[str, tuple[Resource, ...]]:
     """Return what each host of a cluster shall have, in both roles if it has both."""
     found: dict[str, dict[Resource, None]] = {}
