@@ -70,7 +70,7 @@ def _mtus(case: Case, destinations: list[Destination]) -> dict[str, int]:
     found = {}
     for address in {it.address for it in destinations if it.tunnel is not None}:
         interface = places.interface_to(address, case.present) or case.interface
-        if interface is not None and (mtu := reading.mtu(interface)):
+        if mtu := reading.mtu(interface):
             found[address] = mtu
     return found
 
