@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.uml.conftest import GuestRun
 
-pytestmark = pytest.mark.needs_root
+pytestmark = [pytest.mark.needs_root, pytest.mark.timeout(450)]
 
 
 def test_the_tests_in_the_guest_pass(guest_run: GuestRun) -> None:

@@ -10,7 +10,6 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from struct import Struct
 from typing import Final, NamedTuple, Self
 
 from lbminion.errors import BadKernelMessage, ChangeError, HostError, NoIpvs, NotPermitted, kernel_said
@@ -20,7 +19,7 @@ from lbstates.kinds.sync_daemon import SyncDaemon, SyncRole
 from lbstates.kinds.timeouts import Timeouts
 from lbstates.plan import Change, Verb
 
-from . import ipvs_destination, ipvs_service
+from . import generic, ipvs_destination, ipvs_service
 from . import ipvs_settings as settings
 from . import ipvs_wire as wire
 from .ipvs_key import can_be_asked_for
@@ -37,15 +36,8 @@ from .ipvs_table import (
     statistics_of,
     table_of,
 )
-from .message import Refusal, attribute, attributes
+from .message import Refusal
 from .transport import Question, Refused, Transport
-
-_NETLINK_GENERIC: Final = 16
-_GENERIC_CONTROL: Final = 16
-_GET_FAMILY: Final = 3
-_FAMILY_ID, _FAMILY_NAME = 1, 2
-_GENERIC_HEADER: Final = Struct("=BBH")
-_U16: Final = Struct("=H")
 
 # What a second attempt makes of a refusal, when somebody else changed the table since it was read. (A *service* that
 # is refused with ENOENT has an unknown scheduler; a missing service is ESRCH, a missing destination ENOENT.)
@@ -73,7 +65,7 @@ class Ipvs:
     """
 
     def __init__(self) -> None:
-        self._transport = Transport(_NETLINK_GENERIC)
+        self._transport = Transport(generic.PROTOCOL)
         try:
             self._family = _family(self._transport)
             self._transport.request(self._family, settings.info_request())
@@ -83,8 +75,12 @@ class Ipvs:
         except BaseException:
             self._transport.close()
             raise
-        self._reader = Reader(ipvs_destination.SHAPE)
-        self._services: Services = service_listing(Reader(ipvs_service.SHAPE))
+        self._readers = Reader(ipvs_service.SHAPE), Reader(ipvs_destination.SHAPE)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing of an earlier reading."""
+        self._services: Services = service_listing(self._readers[0])
         self._services_question = self._transport.question(self._family, ipvs_service.services_request())
         self._dumps: dict[str, _Dump] = {}
         self._last = Snapshot(Table({}, {}, {}), Statistics({}, {}))
@@ -113,7 +109,11 @@ class Ipvs:
             with _no_garbage():
                 return self._snapshot()
         except Refused as error:
+            self._begin()
             raise _said(error) from None
+        except BaseException:
+            self._begin()  # a reading that was broken off is no ground for the next one
+            raise
 
     def _snapshot(self) -> Snapshot:
         specified, counted = self._read()
@@ -146,7 +146,7 @@ class Ipvs:
 
     def _dump(self, service: str) -> _Dump:
         request = ipvs_destination.destinations_request(service)
-        return _Dump(self._transport.question(self._family, request), destination_listing(self._reader, service))
+        return _Dump(self._transport.question(self._family, request), destination_listing(self._readers[1], service))
 
     def read_timeouts(self) -> Timeouts:
         """Read the timeouts of connections."""
@@ -276,10 +276,7 @@ def _said(error: Refused) -> HostError:
 
 
 def _family(transport: Transport) -> int:
-    """Ask the kernel for the number of the IPVS family; it is given when the module is loaded."""
-    name = attribute(_FAMILY_NAME, wire.FAMILY_NAME.encode() + b"\0")
-    answers = transport.request(_GENERIC_CONTROL, _GENERIC_HEADER.pack(_GET_FAMILY, 1, 0) + name)
-    number = attributes(answers[0], _GENERIC_HEADER.size).get(_FAMILY_ID, b"") if answers else b""
-    if len(number) != _U16.size:
-        raise BadKernelMessage("the kernel named no number for the netlink family IPVS")
-    return int(_U16.unpack(number)[0])
+    number = generic.family(transport, wire.FAMILY_NAME)
+    if number is None:
+        raise NoIpvs
+    return number

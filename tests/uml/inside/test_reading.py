@@ -10,10 +10,11 @@ import pytest
 from tests.uml.inside import modules
 from tests.uml.inside.conftest import MODULES, altered, put, run
 
-from lbminion.errors import NoIpvs
+from lbminion.errors import NoAnswer, NoIpvs
 from lbminion.handlers.ipvs import IpvsTable
 from lbminion.netlink import message
 from lbminion.netlink.ipvs import Ipvs
+from lbminion.netlink.transport import Question
 from lbstates.kinds.destination import Destination, Tunnel
 from lbstates.kinds.service import Service
 from lbstates.plan import diff, index
@@ -94,6 +95,34 @@ def test_after_whatever_others_did_a_reading_is_what_a_fresh_one_is(ipvs: Ipvs) 
         mine = ipvs.snapshot()
         with Ipvs() as fresh:
             assert mine == fresh.snapshot()
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
+def test_after_a_reading_that_was_broken_off_the_next_one_is_whole(
+    ipvs: Ipvs, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Whatever was read before it broke off must not pass for known."""
+    services = [altered(WEB, port=port) for port in (80, 81, 82)]
+    there = [altered(MANY[0], service=service.identity) for service in services]
+    put(ipvs, "add", *services, *there)
+    ipvs.snapshot()
+    put(ipvs, "set", *[altered(service, scheduler="wrr") for service in services])
+    put(ipvs, "set", *[altered(destination, weight=9) for destination in there])
+    asked = []
+    ask = ipvs._transport.ask
+
+    def break_off(question: Question) -> bool:
+        asked.append(question)
+        if len(asked) == failing:
+            raise NoAnswer("lost")
+        return ask(question)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ipvs._transport, "ask", break_off)
+        with pytest.raises(NoAnswer):
+            ipvs.snapshot()
+    with Ipvs() as fresh:
+        assert ipvs.snapshot() == fresh.snapshot()
 
 
 def _change_something(ipvs: Ipvs, services: list[Service], chance: random.Random) -> None:
