@@ -23,8 +23,8 @@ from .timeouts import Timeouts
 KINDS: Final = (
     Kind("module", Module, put=5, remove=95),
     Kind("sysctl", Sysctl, put=10, remove=90, restores=True),
-    Kind("link", Link, put=15, remove=85),
-    Kind("gue_port", GuePort, put=16, remove=84),
+    Kind("link", Link, put=15, remove=85, restores=True),
+    Kind("gue_port", GuePort, put=16, remove=84, restores=True),
     Kind("address", Address, put=20, remove=80),
     Kind("clamp", Clamp, put=22, remove=78),
     Kind("mark", Mark, put=25, remove=75),
