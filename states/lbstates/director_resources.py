@@ -25,6 +25,8 @@ _VS: Final = "net/ipv4/vs"
 # minutes; with the default, 1, a client that uses a port again within that time is not scheduled but sent where it was
 # before, so that shares drift and a new real server gets less (kernel: Documentation/networking/ipvs-sysctl.rst).
 _ALWAYS: Final = {"expire_nodest_conn": "1", "conn_reuse_mode": "3"}
+# Masquerading routes. (A host that forwards IPv6 takes no more default routes from router advertisements, unless its
+# accept_ra is 2; that is not ours to choose.)
 _FORWARDING: Final[dict[Family, str]] = {"ipv4": "net/ipv4/ip_forward", "ipv6": "net/ipv6/conf/all/forwarding"}
 
 
@@ -32,8 +34,8 @@ def resources(state: DirectorState, host: str, facts: HostFacts) -> tuple[Resour
     """Derive them for `host`, one of the state's. Raises `CannotDerive`."""
     services = [_service(service) for service in state.services]
     destinations = [
-        _destination(described, destination, facts)
-        for described, service in zip(services, state.services, strict=True)
+        _destination(identity, destination, facts)
+        for identity, service in zip([it.identity for it in services], state.services, strict=True)
         for destination in service.destinations
     ]
     return (
@@ -95,11 +97,11 @@ def _service(service: VirtualService) -> Service:
     )
 
 
-def _destination(service: Service, destination: ServiceDestination, facts: HostFacts) -> Destination:
+def _destination(service: str, destination: ServiceDestination, facts: HostFacts) -> Destination:
     # Whatever is asked for, the kernel delivers here what is addressed to this host itself.
     local = destination.address in facts.interfaces
     return Destination(
-        service=service.identity,
+        service=service,
         address=destination.address,
         port=destination.port,
         forwarding="local" if local else destination.forwarding,

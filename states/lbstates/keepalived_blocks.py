@@ -1,4 +1,4 @@
-"""How keepalived.conf is laid out: blocks, lines, and what every file of ours begins with. Pure."""
+"""How keepalived.conf is laid out: lines, and blocks of lines."""
 
 from __future__ import annotations
 

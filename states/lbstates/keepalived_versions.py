@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from .errors import CannotDerive
 
 Version: TypeAlias = tuple[int, int, int]
-Ability = Literal["track routes without interface", "tolerate other VIPs"]
+Ability = Literal["track routes without interface"]
 
 OLDEST: Final[Version] = (2, 2, 0)
 """What is older has options of other names, and nobody has tried it with our files."""
@@ -20,8 +20,6 @@ OLDEST: Final[Version] = (2, 2, 0)
 _SINCE: Final[dict[Ability, Version]] = {
     # Before that a virtual route without `dev` brings a warning, unless it says that it shall not be tracked.
     "track routes without interface": (2, 3, 2),
-    # Before that an advertisement with another list of VIPs is dropped, so that both directors become masters.
-    "tolerate other VIPs": (2, 3, 3),
 }
 _NUMBERS: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
