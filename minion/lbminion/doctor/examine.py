@@ -30,7 +30,7 @@ from .symptom import Symptom, info
 
 T = TypeVar("T")
 
-LONGEST: Final = 8.0
+LONGEST: Final = 7.0
 """Seconds that listening takes at most; an election with a longer interval is not heard out."""
 _INTERVALS: Final = 3.2
 _MARGIN: Final = 0.3
@@ -55,12 +55,12 @@ async def examine(config: Config) -> Examination:
         return Examination((), {})
     before = starvation.ticks(text("/proc/stat"))
     cached = arp.neighbours(text("/proc/net/arp"))
-    heard, answered, local = await asyncio.gather(
+    heard, answered, local, log = await asyncio.gather(
         asyncio.to_thread(_listen, case.elections()),
         asyncio.to_thread(_ask, case.arp_targets()),
         asyncio.to_thread(_local, case, paths),
+        asyncio.to_thread(keepalived_log, paths),
     )
-    log = await asyncio.to_thread(keepalived_log, paths) if case.director else []
     found = [*differences.judge(case.plan, held=case.held), *local.symptoms, *heard.symptoms, *answered.symptoms]
     found += adverts.judge(case.elections(), heard.found, heard.seconds)
     found += _judge_answers(case, cached, answered.found)
