@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +66,7 @@ async def examine(config: Config) -> Examination:
     found += adverts.judge(case.elections(), heard.found, heard.seconds)
     found += _judge_answers(case, cached, answered.found)
     found += starvation.judge_steal(before, starvation.ticks(text("/proc/stat")))
-    found += starvation.judge_log(log)
+    found += starvation.judge_log(starvation.recent(log, time.time()))
     told = local.facts | facts.of_answers({vip: answered.found.get(vip, set()) for vip in case.vips()})
     return Examination(_once(found), told)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from .symptom import Symptom, warning
 _STEAL_SHARE = 0.05
 _LATE = "timer expired"
 _STEAL = 7
+_STAMP_SIZE = 24
+_RECENT_SECONDS = 3600
 
 
 class Ticks(NamedTuple):
@@ -35,6 +38,19 @@ def judge_steal(before: Ticks, after: Ticks) -> Iterable[Symptom]:
             "keepalived may miss its turn: the other director becomes MASTER although this one lives",
             "reserve CPU for this virtual machine, or set a longer `vrrp: {advert_interval: ...}` in the cluster file",
         )  # fmt: skip
+
+
+def recent(lines: Iterable[str], now: float) -> list[str]:
+    """Leave out what keepalived stamped more than an hour before `now` (Unix time); a line without a stamp stays."""
+    kept = []
+    for line in lines:
+        try:
+            then = time.mktime(time.strptime(line[:_STAMP_SIZE], "%a %b %d %H:%M:%S %Y"))
+        except ValueError:
+            then = now
+        if now - then <= _RECENT_SECONDS:
+            kept.append(line)
+    return kept
 
 
 def judge_log(lines: Iterable[str]) -> Iterable[Symptom]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lbminion.doctor import starvation
@@ -22,6 +24,19 @@ def test_stolen_time_is_found() -> None:
     assert "25%" in found.seen
     assert not list(starvation.judge_steal(Ticks(1000, 10), Ticks(1400, 20)))
     assert not list(starvation.judge_steal(Ticks(1000, 10), Ticks(1000, 10)))
+
+
+def test_old_lines_of_a_log_are_no_news() -> None:
+    """An hour; a line that says no time, or no possible one, stays."""
+    now = time.mktime((2026, 11, 22, 19, 0, 0, 0, 0, -1))
+    lines = [
+        "Sun Nov 22 18:59:00 2026: new",
+        "Sun Nov 22 17:00:00 2026: old",
+        "no stamp",
+        "Sun Nov 99 17:00:00 2026: odd",
+        "",
+    ]
+    assert starvation.recent(lines, now) == [lines[0], lines[2], lines[3], lines[4]]
 
 
 @pytest.mark.pitfall("V2")
