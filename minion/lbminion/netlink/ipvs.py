@@ -219,14 +219,20 @@ class Ipvs:
     def _send(self, changes: Sequence[tuple[Change, Verb]], errors: list[ChangeError]) -> list[tuple[Change, Refusal]]:
         """Send what can be written (what cannot goes to `errors`), and return what the kernel refused."""
         sent: list[Change] = []
-        requests: list[tuple[int, int, bytes]] = []
-        for change, verb in changes:
-            try:
-                requests.append((self._family, 0, _request(change, verb)))
+
+        def requests() -> Iterator[tuple[int, int, bytes]]:
+            for change, verb in changes:
+                try:
+                    request = _request(change, verb)
+                except _Unwritable as error:
+                    errors.append(ChangeError(change.kind, change.identity, str(error)))
+                    continue
                 sent.append(change)
-            except _Unwritable as error:
-                errors.append(ChangeError(change.kind, change.identity, str(error)))
-        refused = [(sent[at], refusal) for at, refusal in self._transport.change(requests).items()]
+                yield self._family, 0, request
+
+        # Written while they are sent: all at once they would take megabytes.
+        refusals = self._transport.change(requests())
+        refused = [(sent[at], refusal) for at, refusal in refusals.items()]
         return [
             (change, refusal)
             for change, refusal in refused

@@ -12,7 +12,8 @@ import errno
 import itertools
 import socket
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from struct import Struct
 from typing import Final, NamedTuple, Self, TypeAlias
 
@@ -83,7 +84,7 @@ def spans(pieces: Iterable[Piece]) -> Iterator[Span]:
             yield datagram, start, end
 
 
-def _piece(datagram: bytes, wanted: int) -> Piece:
+def piece_of(datagram: bytes, wanted: int) -> Piece:
     """Look at what there is in a datagram of the answer to the request `wanted`. Raises `Refused`."""
     places = array("I")
     last, whole = False, True
@@ -191,33 +192,31 @@ class Transport:
             ):
                 piece = known[place]
             else:
-                piece = _piece(bytes(self._view[:size]), question.sequence)
+                piece = piece_of(bytes(self._view[:size]), question.sequence)
             last = piece.last
             whole = whole and piece.whole
             if piece.places or last:
                 found.append(piece)
         return tuple(found) if whole else None
 
-    def change(self, requests: Sequence[tuple[int, int, bytes]]) -> dict[int, Refusal]:
+    def change(self, requests: Iterable[tuple[int, int, bytes]]) -> dict[int, Refusal]:
         """Send changes (type, flags beside REQUEST, payload); return index -> refusal of those that were refused.
 
         One send per window, and only its last message asks for an acknowledgement: refusals come back without asking.
         Raises `NoAnswer`: then it is not known which of the changes were made.
         """
         refused: dict[int, Refusal] = {}
-        frame, plain = message.frame, message.REQUEST
-        for start in range(0, len(requests), WINDOW):
-            window = requests[start : start + WINDOW]
+        waiting = iter(requests)
+        done = 0
+        while window := list(islice(waiting, WINDOW)):
             first = next(self._sequence)
             last = first + len(window) - 1
             self._sequence = itertools.count(last + 1)
-            frames = [frame(kind, flags | plain, at, body) for at, (kind, flags, body) in enumerate(window[:-1], first)]
-            kind, flags, body = window[-1]
-            frames.append(frame(kind, flags | plain | message.ACK, last, body))
-            self._send(b"".join(frames))
+            self._send(b"".join(_frames(window, first, last)))
             for sequence, refusal in self._acknowledgements(last):
                 if refusal.errno and first <= sequence <= last:
-                    refused[start + sequence - first] = refusal
+                    refused[done + sequence - first] = refusal
+            done += len(window)
         return refused
 
     def _acknowledgements(self, last: int) -> Iterator[tuple[int, Refusal]]:
@@ -271,6 +270,12 @@ class Transport:
         # A socket with a half-read dump refuses the next one (EBUSY), so it is of no more use.
         self._socket.close()
         self._socket = self._open()
+
+
+def _frames(window: Iterable[tuple[int, int, bytes]], first: int, last: int) -> Iterator[bytes]:
+    for sequence, (kind, flags, body) in enumerate(window, first):
+        more = message.REQUEST | message.ACK if sequence == last else message.REQUEST
+        yield message.frame(kind, flags | more, sequence, body)
 
 
 def wait_at_most(opened: socket.socket, seconds: float) -> None:
