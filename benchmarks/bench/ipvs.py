@@ -90,14 +90,18 @@ def _in_guest(rounds: int, pyroute2_rounds: int) -> tuple[dict[str, tuple[float,
 
 
 def _guest_rows(seconds: dict[str, tuple[float, ...]]) -> Iterable[Row]:
-    apply, read = seconds["apply"], seconds["read"]
+    apply = seconds["apply"]
     filled = f"fill with {SERVICES} services x {DESTINATIONS}"
     yield Row(filled, "s", apply, "ipvsadm -R", seconds["apply ipvsadm"], 1 / 10)
     yield Row(filled, "s", apply, "pyroute2", seconds["apply pyroute2"], 1 / 40)
     yield Row(filled, "s", apply, "bare loop", seconds["apply bare"], 2)
-    yield Row(f"read {OBJECTS} statistics", "s", read, "ipvsadm --stats", seconds["read ipvsadm"], 1 / 3)
-    yield Row(f"read {OBJECTS} statistics", "s", read, "pyroute2", seconds["read pyroute2"])
-    yield Row("read them again", "s", seconds["read again"], "ipvsadm --stats", seconds["read ipvsadm"], 1 / 3)
+    ipvsadm = ("ipvsadm --stats", seconds["read ipvsadm"])
+    yield Row(f"read {OBJECTS} statistics, all moving", "s", seconds["read moving"], *ipvsadm, 1 / 3)
+    yield Row(f"read {OBJECTS} statistics, none moving", "s", seconds["read again"], *ipvsadm, 1 / 3)
+    yield Row(f"read {OBJECTS} statistics, for the first time", "s", seconds["read"], *ipvsadm)
+    yield Row(
+        f"read {OBJECTS} statistics, for the first time", "s", seconds["read"], "pyroute2", seconds["read pyroute2"]
+    )
     yield Row("read, and change one weight", "s", seconds["one weight"])
 
 

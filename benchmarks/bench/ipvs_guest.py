@@ -59,6 +59,12 @@ def main() -> None:
         with Ipvs() as table:
             seconds["read"].append(_timed(table.snapshot))
             seconds["read again"].append(_timed(table.snapshot))
+        with ipvs_replay.moving() as table:
+            for _ in range(2):
+                table.snapshot()
+            seconds["read moving"].append(_timed(table.snapshot))
+        with Ipvs() as table:
+            table.snapshot()
             seconds["one weight"].append(_timed(lambda: _apply(table, _one_weight(table.snapshot(), plan))))
             _apply(table, plan[-1:])
     (directory / "recording").write_bytes(ipvs_replay.record())
