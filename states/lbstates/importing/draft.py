@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from lbstates import words
 
-from . import draft_services
+from . import draft_services, draft_vrrp
 from .hosts import Director
-from .merge import Merged, Together
-from .names import Names, after_address, as_name
+from .merge import Merged
+from .names import Names, after_address
 from .neutral import Service, Source, Vip
 from .page import Draft
 from .remarks import Notebook, Place
@@ -21,15 +20,6 @@ MAX_VIPS: Final = 255
 
 _NO_ADDRESS: Final = ("it is not an address that a cluster file takes, so it is left out", "choose another one")
 _NETWORK_OF_ADDRESSES: Final = {4: 32, 6: 128}
-_OUR_DEFAULTS: Final[dict[str, Any]] = {
-    "interface": None,
-    "advert_interval": 1,
-    "version": 3,
-    "auth_pass": None,
-    "preempt": True,
-    "preempt_delay": 0,
-    "track_interfaces": [],
-}
 
 
 def make_draft(
@@ -43,9 +33,8 @@ def make_draft(
     """Make the cluster file; `networks` tell prefix lengths, `names` are the real servers' by address."""
     draft = Draft({"cluster": cluster})
     _directors(draft, directors, merged)
-    vip_names = _vips(draft, merged, directors, networks, notes)
-    _vrrp(draft, merged)
-    _instances(draft, merged)
+    vip_names, unheld6 = _vips(draft, merged, directors, networks, notes)
+    draft_vrrp.add(draft, merged, unheld6, notes)
     draft_services.add(draft, merged.services, vip_names, directors, names, notes)
     if ipvs := _ipvs(merged):
         draft.data["ipvs"] = ipvs
@@ -56,7 +45,7 @@ def make_draft(
 
 def _directors(draft: Draft, directors: Mapping[str, Director], merged: Merged) -> None:
     entries: dict[str, Any] = {}
-    interfaces = _own_interfaces(merged)
+    interfaces = draft_vrrp.own_interfaces(merged)
     for name, director in directors.items():
         entry = {
             "address": director.address,
@@ -74,27 +63,10 @@ def _directors(draft: Draft, directors: Mapping[str, Director], merged: Merged) 
     draft.data["directors"] = entries
 
 
-def _own_interfaces(merged: Merged) -> dict[str, str]:
-    """Find the interface of each director where all have one of their own, and not the same."""
-    used: dict[str, set[str | None]] = {}
-    for together in merged.instances:
-        for director, instance in together.parts:
-            used.setdefault(director, set()).add(instance.interface)
-    alone = {director: next(iter(names)) for director, names in used.items() if len(names) == 1}
-    if len(alone) != len(used) or len(set(alone.values())) < 2:  # noqa: PLR2004
-        return {}
-    return {director: name for director, name in alone.items() if name is not None}
-
-
-def instance_name(together: Together) -> str:
-    """Name an instance in the words of a cluster file."""
-    return as_name(together.name)
-
-
 def _vips(
     draft: Draft, merged: Merged, directors: Mapping[str, Director], networks: Sequence[str], notes: Notebook
-) -> dict[str, str]:
-    """Write the VIPs; return their names by address."""
+) -> tuple[dict[str, str], list[str]]:
+    """Write the VIPs; return their names by address, and the IPv6 instances that were made for services."""
     known = [ipaddress.ip_network(text) for text in networks]
     known += [
         ipaddress.ip_interface(f"{vip.address}/{vip.prefix}").network
@@ -105,7 +77,7 @@ def _vips(
     names, instances, by_address = Names(), Names(), dict[str, str]()
     entries: dict[str, Any] = {}
     for together in merged.instances:
-        instance = instances.unique(instance_name(together))
+        instance = instances.unique(draft_vrrp.instance_name(together))
         for vip in together.vips:
             if not words.is_host_address(vip.address):
                 notes.wrong(vip.place, vip.address, *_NO_ADDRESS)
@@ -119,14 +91,14 @@ def _vips(
             if own == together.first.interface and _near(vip, directors):
                 own = None
             entries[name] = _vip(draft, name, instance, vip, own, known, notes)
-    _unheld(draft, entries, names, instances, by_address, merged.services, known, notes)
+    unheld6 = _unheld(draft, entries, names, instances, by_address, merged.services, known, notes)
     if len(entries) > MAX_VIPS:
         place = merged.services[0].place if merged.services else merged.instances[0].first.place
         notes.wrong(
             place, "vips", f"there are {len(entries)} VIPs", f"a cluster has at most {MAX_VIPS}: make two of it"
         )
     draft.data["vips"] = entries
-    return by_address
+    return by_address, unheld6
 
 
 def _near(vip: Vip, directors: Mapping[str, Director]) -> bool:
@@ -184,7 +156,7 @@ def _unheld(
     services: Sequence[Service],
     known: Sequence[_Network],
     notes: Notebook,
-) -> None:
+) -> list[str]:
     """Make VIPs of the addresses of services that no instance holds; those of one group share an instance."""
     shared: dict[tuple[Place, bool], str] = {}
     made: dict[Place, list[str]] = {}
@@ -206,104 +178,7 @@ def _unheld(
     for place, addresses in made.items():
         said = f"no VRRP instance holds {', '.join(addresses)}: VIPs were made of what services have"
         notes.guessed(place, "virtual_server", said, "strike the service if nobody has the address")
-
-
-def _fields_of(together: Together) -> dict[str, Any]:
-    chosen, first = together.strongest[1], together.first
-    return {
-        "interface": first.interface,
-        "advert_interval": first.advert_interval,
-        "version": first.version,
-        "auth_pass": first.auth_pass,
-        "preempt": chosen.preempt,
-        "preempt_delay": chosen.preempt_delay,
-        "track_interfaces": list(first.track_interfaces),
-    }
-
-
-def _vrrp(draft: Draft, merged: Merged) -> None:
-    """Write for all instances what most of them say."""
-    vrrp: dict[str, Any] = {}
-    rows = [_fields_of(together) for together in merged.instances]
-    if _own_interfaces(merged):
-        rows = [{**row, "interface": None} for row in rows]
-    for name, default in _OUR_DEFAULTS.items():
-        common = _most_common([row[name] for row in rows], default)
-        unset = any(row[name] is None for row in rows)
-        if common != default and not (unset and name in ("auth_pass", "interface")):
-            vrrp[name] = common
-    if any(together.first.unicast for together in merged.instances):
-        vrrp["mode"] = "unicast"
-    garp = [dict(together.first.garp) for together in merged.instances if together.first.garp]
-    if garp:
-        vrrp["garp"] = _most_common(garp, garp[0])
-    draft.data["vrrp"] = vrrp or None
-
-
-def _most_common(values: Sequence[Any], default: object) -> Any:  # noqa: ANN401 - whatever the field has
-    counted = Counter(map(repr, values))
-    if not counted:
-        return default
-    wanted = counted.most_common(1)[0][0]
-    return next(value for value in values if repr(value) == wanted)
-
-
-def _instances(draft: Draft, merged: Merged) -> None:
-    entries: dict[str, Any] = {}
-    names = Names()
-    vrrp = draft.data.get("vrrp") or {}
-    own = bool(_own_interfaces(merged))
-    group_of, home_of = _sync_groups(merged)
-    for together in merged.instances:
-        name = names.unique(instance_name(together))
-        first = together.first
-        entry: dict[str, Any] = {}
-        home = home_of.get(together.name, together.home)
-        if home is not None:
-            entry["home"] = home
-        if first.virtual_router_id is not None:
-            entry["virtual_router_id"] = first.virtual_router_id
-        entry |= {
-            key: value
-            for key, value in _fields_of(together).items()
-            if value != vrrp.get(key, _OUR_DEFAULTS[key]) and not (own and key == "interface")
-        }
-        if together.name in group_of:
-            entry["sync_group"] = group_of[together.name]
-        if first.routes:
-            entry["routes"] = [
-                _said(to=one.to, via=one.via, interface=one.interface, table=one.table) for one in first.routes
-            ]
-        if first.rules:
-            entry["rules"] = [
-                _said(source=one.source, to=one.to, table=one.table, priority=one.priority) for one in first.rules
-            ]
-        entries[name] = entry
-        draft.remark(("instances", name), f"from {', '.join(str(part.place) for _, part in together.parts)}")
-        priorities = ", ".join(f"{director} {part.priority}" for director, part in together.parts)
-        draft.remark(("instances", name), f"its priorities were {priorities}; lbmaster computes its own")
-        kept = dict.fromkeys(text for _, part in together.parts for text in part.kept)
-        draft.remark(("instances", name), *(f"not imported: {text}" for text in kept))
-    draft.data["instances"] = entries or None
-
-
-def _said(**fields: object) -> dict[str, object]:
-    return {key: value for key, value in fields.items() if value is not None}
-
-
-def _sync_groups(merged: Merged) -> tuple[dict[str, str], dict[str, str | None]]:
-    """Return each member's group, and the home that the group's members share."""
-    names = Names()
-    group_of: dict[str, str] = {}
-    home_of: dict[str, str | None] = {}
-    known = {together.name: together for together in merged.instances}
-    for group in merged.groups:
-        name = names.unique(as_name(group.name))
-        members = [known[member] for member in group.members if member in known]
-        for member in members:
-            group_of.setdefault(member.name, name)
-            home_of.setdefault(member.name, members[0].home)
-    return group_of, home_of
+    return [instance for (_, six), instance in shared.items() if six]
 
 
 def _ipvs(merged: Merged) -> dict[str, Any]:

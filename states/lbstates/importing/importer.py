@@ -95,12 +95,12 @@ def _as_networks(texts: Sequence[str]) -> list[str]:
 
 
 def _say_what_is_missing(data: Mapping[str, object], sources: Sequence[Source], notes: Notebook) -> None:
-    """Say why the cluster file cannot be right yet, where whole parts of it are missing."""
+    """Say which whole parts of the cluster file are empty; whether it can be used so is what its check says."""
     place = sources[0].place
     for section, said, way_out in (
-        ("services", "there is no virtual service", "add one: a cluster balances something"),
-        ("real_servers", "there is no real server", "add one"),
+        ("services", "there is no virtual service", "add one, if the cluster shall balance something"),
+        ("real_servers", "there is no real server", "add one, if the cluster shall balance something"),
         ("vips", "there is no VIP, only services by firewall mark", "add the VIPs that the marked packets go to"),
     ):
         if not data.get(section):
-            notes.wrong(place, section, said, way_out)
+            notes.guessed(place, section, said, way_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from . import keepalived_lvs as lvs
@@ -10,7 +11,7 @@ from . import keepalived_vrrp as vrrp
 from . import values
 from .blocks import KEPT, Drop, Field, Table, drops, read_block
 from .lines import Reader
-from .neutral import Source
+from .neutral import Source, SyncGroup
 from .remarks import Files, Notebook, Place, count
 from .tree import Statement, build
 from .values import Wrong
@@ -165,10 +166,8 @@ def read_keepalived(director: str, name: str, text: str, config_id: str, files: 
         _instance(statement, found.get("version", 2), source, notes)
     _sync_id(source)
     for statement in top.get("vrrp_sync_group", []):
-        group = vrrp.read_group(statement, notes)
-        if group is not None:
-            source.groups.append(group)
-            notes.taken(group.place, "vrrp_sync_group", f"{group.name} is a sync group")
+        _group(statement, source, notes)
+    source.groups += source.pairs
     groups: dict[str, tuple[lvs.GroupEntry, ...]] = {}
     for statement in top.get("virtual_server_group", []):
         groups[" ".join(statement.arguments[:1])] = lvs.read_group(statement, notes)
@@ -205,7 +204,7 @@ def _sync_id(source: Source) -> None:
 
 
 def _instance(statement: Statement, version: int, source: Source, notes: Notebook) -> None:
-    instance, sync = vrrp.read_instance(statement, notes, version, source.garp)
+    instances, sync = vrrp.read_instance(statement, notes, version, source.garp)
     if sync is not None and source.sync is None:
         source.sync = {"interface": sync, "instance": " ".join(statement.arguments[:1])}
         notes.guessed(
@@ -214,14 +213,27 @@ def _instance(statement: Statement, version: int, source: Source, notes: Noteboo
             "both sync daemons run on every director",
             "no action is needed",
         )
-    if instance is None:
+    for instance in instances:
+        if any(other.name == instance.name for other in source.instances):
+            said = f"there is a vrrp_instance {instance.name} before this one, and keepalived takes that"
+            notes.dropped(instance.place, "vrrp_instance", said, "strike one of the two")
+            return
+        source.instances.append(instance)
+        notes.taken(instance.place, "vrrp_instance", f"{instance.name} with {count(len(instance.vips), 'VIP')}")
+    if len(instances) > 1:
+        source.pairs.append(SyncGroup(instances[0].name, instances[0].place, tuple(one.name for one in instances)))
+
+
+def _group(statement: Statement, source: Source, notes: Notebook) -> None:
+    """Read a sync group; what belongs to one of its members belongs to it, too."""
+    group = vrrp.read_group(statement, notes)
+    if group is None:
         return
-    if any(other.name == instance.name for other in source.instances):
-        said = f"there is a vrrp_instance {instance.name} before this one, and keepalived takes that"
-        notes.dropped(instance.place, "vrrp_instance", said, "strike one of the two")
-        return
-    source.instances.append(instance)
-    notes.taken(instance.place, "vrrp_instance", f"{instance.name} with {count(len(instance.vips), 'VIP')}")
+    inside = [pair for pair in source.pairs if set(pair.members) & set(group.members)]
+    source.pairs = [pair for pair in source.pairs if pair not in inside]
+    added = (name for pair in inside for name in pair.members)
+    source.groups.append(replace(group, members=tuple(dict.fromkeys((*group.members, *added)))))
+    notes.taken(group.place, "vrrp_sync_group", f"{group.name} is a sync group")
 
 
 def _networks(kept: list[str]) -> list[str]:

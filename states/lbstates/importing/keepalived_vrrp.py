@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 from lbstates import words
@@ -153,27 +154,29 @@ _GROUP: Final = Table(
 
 def read_instance(
     statement: Statement, notes: Notebook, version: int, defaults: dict[str, int]
-) -> tuple[Instance | None, str | None]:
+) -> tuple[tuple[Instance, ...], str | None]:
     """Read a vrrp_instance; `version` and `defaults` (of garp) are those of global_defs.
 
-    None for one without name or VIP. Beside it: the interface of its IPVS sync daemon, if it wants one.
+    Nothing for one without name or VIP, two where it has VIPs of both families: the first is of the family that its
+    adverts have. Beside them: the interface of its IPVS sync daemon, if it wants one.
     """
     place = statement.place
     if not statement.arguments:
         notes.wrong(place, "vrrp_instance", "it has no name", "write one behind vrrp_instance")
-        return None, None
+        return (), None
     found = read_block(statement.block or (), _TABLE, notes)
     vips = _usable(found.get("addresses", []), notes) + _usable(found.get("excluded", []), notes)
     if not vips:
         notes.wrong(place, "vrrp_instance", "it has no address that can be used", "add a virtual_ipaddress")
-        return None, found.get("sync")
+        return (), found.get("sync")
     kept = found.get(KEPT, [])
-    used = _VERSION_3 if any(":" in vip.address for vip in vips) else found.get("version", version)
+    six = ":" in vips[0].address
+    used = _VERSION_3 if six else found.get("version", version)
     preempt, delay = _preemption(statement, found, notes)
     instance = Instance(
         name=statement.arguments[0],
         place=place,
-        vips=vips,
+        vips=tuple(vip for vip in vips if (":" in vip.address) == six),
         interface=found.get("interface"),
         virtual_router_id=found.get("virtual_router_id"),
         priority=found.get("priority", 100),
@@ -191,7 +194,18 @@ def read_instance(
         garp=tuple({**defaults, **dict(found.get("garp", ()))}.items()),
         kept=tuple(kept),
     )
-    return instance, found.get("sync")
+    others = tuple(vip for vip in vips if (":" in vip.address) != six)
+    return (instance, *_other_family(instance, others, notes)), found.get("sync")
+
+
+def _other_family(instance: Instance, vips: tuple[Vip, ...], notes: Notebook) -> tuple[Instance, ...]:
+    if not vips:
+        return ()
+    name = f"{instance.name}-{'6' if ':' in vips[0].address else '4'}"
+    said = f"its VIPs of the other family became the instance {name}, in one sync group with it"
+    notes.guessed(vips[0].place, f"vrrp_instance {instance.name}", said, "no action is needed")
+    plain = replace(instance, name=name, vips=vips, virtual_router_id=None, routes=(), rules=(), kept=())
+    return (replace(plain, version=_VERSION_3, auth_pass=None, source=None, peers=()),)
 
 
 def read_group(statement: Statement, notes: Notebook) -> SyncGroup | None:

@@ -148,13 +148,17 @@ class SyncGroup:
 
 @dataclass(slots=True)
 class Source:
-    """Everything from one file (and what it includes). `director` is None where the file is not of one."""
+    """Everything from one file (and what it includes). `director` is None where the file is not of one.
+
+    `pairs` are the two families of one instance, as long as no sync group has them.
+    """
 
     director: str | None
     place: Place
     tool: str
     instances: list[Instance] = field(default_factory=list)
     groups: list[SyncGroup] = field(default_factory=list)
+    pairs: list[SyncGroup] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     garp: dict[str, int] = field(default_factory=dict)
     timeouts: dict[str, int] = field(default_factory=dict)

@@ -259,6 +259,47 @@ def test_sync_groups(keepalived: Import) -> None:
     assert {name: entry["sync_group"] for name, entry in found["instances"].items()} == {"vi-1": "g-1", "vi-2": "g-1"}
 
 
+def test_addresses_of_both_families_become_two_instances_in_one_sync_group(keepalived: Import) -> None:
+    """keepalived moves the excluded ones along; a cluster file has one family in an instance."""
+    both = BOTH.replace("virtual_router_id", "virtual_ipaddress_excluded { fd00::100/64 }\n virtual_router_id")
+    other = INSTANCE.replace("VI_1", "VI_2").replace("51", "52").replace(".100/", ".101/") + "}\n"
+    group = "vrrp_sync_group G {\n group {\n VI_1\n VI_2\n }\n}\n"
+    alone, grouped = keepalived(both), keepalived(both + other + group)
+
+    assert data(alone)["vips"] == {"vi-1": "10.0.0.100/24", "vi-1-6": "fd00::100/64"}
+    assert data(alone)["instances"] == {
+        "vi-1": {"virtual_router_id": 51, "sync_group": "vi-1"},
+        "vi-1-6": {"version": 3, "sync_group": "vi-1"},
+    }
+    assert {entry["sync_group"] for entry in data(grouped)["instances"].values()} == {"g"}
+    assert len(data(grouped)["instances"]) == 3
+
+
+def test_an_ipv6_vip_of_a_service_alone_has_version_3_and_no_password(keepalived: Import) -> None:
+    """Whatever the instances of the file have in common."""
+    secret = BOTH.replace("interface eth0", "interface eth0\nauthentication {\nauth_pass x\n}")
+    six = SERVICE.replace("10.0.0.100", "fd00::100") + REAL.replace("10.0.0.10", "fd00::10") + "}\n"
+    found = data(keepalived(secret + six))
+
+    assert found["vrrp"] == {"interface": "eth0", "version": 2}
+    assert found["instances"] == {
+        "vi-1": {"virtual_router_id": 51, "auth_pass": "x"},
+        "vip-fd00--100": {"version": 3},
+    }
+
+
+def test_what_a_cluster_has_once_is_taken_from_most_instances_and_said(keepalived: Import) -> None:
+    """The mode and the announcements."""
+    second = INSTANCE.replace("VI_1", "VI_2").replace("51", "52").replace(".100/", ".101/")
+    second += " garp_master_delay 9\n unicast_peer { 10.0.0.9\n }\n}\n"
+    imported = keepalived("global_defs {\n vrrp_garp_master_delay 7\n}\n" + BOTH + second)
+
+    assert data(imported)["vrrp"]["mode"] == "unicast"
+    assert data(imported)["vrrp"]["garp"] == {"delay": 7}
+    assert any("VI_1 used multicast" in remark for remark in said(imported, "guessed"))
+    assert any("VI_2 had other settings" in remark for remark in said(imported, "guessed"))
+
+
 # IPVS
 
 

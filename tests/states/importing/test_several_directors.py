@@ -128,6 +128,16 @@ def test_interfaces_may_be_called_differently_on_each_director(keepalived: Impor
     assert "interface" not in found["vrrp"]
 
 
+def test_interfaces_that_differ_by_instance_and_director_are_a_contradiction(keepalived: Import) -> None:
+    """No single interface of a director says it then."""
+    second = D1.partition("virtual_server")[0].replace("VI_1", "VI_2").replace("51", "52").replace("0.100/", "0.101/")
+    second = second.replace("eth0", "eth1")
+    imported = keepalived({"d1": D1 + second, "d2": D2.replace("eth0", "eno1") + second}, addresses={})
+
+    (remark,) = said(imported, "contradicted")
+    assert "the directors use different interfaces (d1 eth0, d2 eno1)" in remark
+
+
 def test_equal_priorities_leave_the_home_open(keepalived: Import) -> None:
     imported = keepalived({"d1": D1, "d2": D2.replace("priority 50", "priority 100")}, addresses={})
 
