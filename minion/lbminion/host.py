@@ -38,11 +38,12 @@ class Host:
         """`masters` names the VRRP instances that are MASTER here now."""
         self._masters = masters
         self._addresses, self._keepalived = HostAddresses(addresses), keepalived
+        self._modules = Modules()
         self.ipvs = IpvsTable()
         # IPVS first: its module brings the sysctls below net/ipv4/vs.
         self._handlers: tuple[Handler, ...] = (
             self.ipvs,
-            Modules(),
+            self._modules,
             Sysctls(),
             TunnelLinks(),
             HostGuePorts(),
@@ -84,6 +85,9 @@ class Host:
 
     async def check(self, plan: Plan) -> None:
         """Try what can be tried of a plan without changing anything. Raises `ChangeError`."""
+        errors = self._modules.check([change for change in plan if change.kind == "module"])
+        if errors:
+            raise errors[0]
         for change in plan:
             if change.kind == "keepalived":
                 await self._keepalived.check(change)

@@ -61,6 +61,15 @@ def built_in(root: Path = _MODULES, sys: Path = _SYS) -> frozenset[str]:
     return frozenset((*listed, *shown))
 
 
+def loadable(root: Path = _MODULES) -> frozenset[str]:
+    """Name the modules that lie ready for this kernel, whether or not they are loaded; none where it cannot load any."""
+    try:
+        lines = (root / os.uname().release / "modules.dep").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(Path(line.partition(":")[0]).name.partition(".")[0].replace("-", "_") for line in lines)
+
+
 class BootList:
     """The file that names what every boot loads: ours alone, other files beside it are other people's."""
 

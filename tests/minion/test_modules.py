@@ -11,7 +11,7 @@ import pytest
 
 from lbminion.errors import HostError
 from lbminion.handlers.modules import Modules
-from lbminion.modules import BootList, Loader, built_in, is_name, loaded
+from lbminion.modules import BootList, Loader, built_in, is_name, loadable, loaded
 from lbstates.kinds.module import Module
 from lbstates.plan import Change
 
@@ -140,3 +140,28 @@ def test_nothing_is_read_where_nothing_is_wanted(tmp_path: Path) -> None:
     handler = Modules(unreadable)
     assert asyncio.run(handler.observe({"module": set()})) == {"module": {}}
     assert not handler.changed({"module": set()}, {"module": {}})
+
+
+def test_what_lies_ready_for_this_kernel_can_be_loaded(tmp_path: Path) -> None:
+    """Compressed or not, with `_` for `-`; a kernel without modules has none."""
+    assert loadable(tmp_path) == frozenset()
+    folder = tmp_path / os.uname().release
+    folder.mkdir()
+    (folder / "modules.dep").write_text(
+        "kernel/net/netfilter/ipvs/ip_vs.ko.xz: kernel/lib/libcrc32c.ko\nkernel/net/nf-log.ko:\n"
+    )
+    assert loadable(tmp_path) == {"ip_vs", "nf_log"}
+
+
+def test_a_module_that_nobody_has_is_refused_before_anything_is_changed(boot_list: BootList) -> None:
+    """With the way out, and without being listed; one that is to be struck off needs not be there."""
+    handler = Modules(boot_list, Loader(systemd=False, modprobe="/bin/false"))
+    put, gone = (Module(f"lbmaster_has_no_{name}") for name in ("such_module", "other"))
+    changes = [
+        Change("module", "add", put.identity, after=put),
+        Change("module", "remove", gone.identity, before=gone),
+    ]
+    (error,) = handler.check(changes)
+    assert error.identity == put.identity
+    assert f"see whether `modprobe {put.identity}` works" in error.reason
+    assert not boot_list.path.exists()

@@ -73,12 +73,20 @@ class Modules:
             return [ChangeError("module", name, _reason(error)) for name in sorted(put or gone)]
         return [ChangeError("module", name, _not_loaded(name, said)) for name in sorted(missing)]
 
+    def check(self, changes: Sequence[Change]) -> list[ChangeError]:
+        """Say which modules could not be loaded, without trying to."""
+        put = {change.identity for change in changes if change.after is not None}
+        missing = put - self._present()
+        if missing:
+            missing -= modules.loadable()
+        return [ChangeError("module", name, _not_loaded(name, "")) for name in sorted(missing)]
+
     def close(self) -> None:
         """Nothing is held open."""
 
 
 def _not_loaded(name: str, said: str) -> str:
-    return f"cannot be loaded ({said or 'the kernel does not list it'}): {_WAY_OUT.format(name=name)}"
+    return f"cannot be loaded ({said or 'it is not there for this kernel'}): {_WAY_OUT.format(name=name)}"
 
 
 def _reason(error: HostError | OSError) -> str:
