@@ -6,6 +6,7 @@ import pytest
 from tests.uml.inside.conftest import altered, change, put, run, saved
 
 from lbminion.netlink.ipvs import Ipvs
+from lbstates.ipvsadm_save import save
 from lbstates.kinds.destination import Destination, Tunnel
 from lbstates.kinds.service import Persistence, Service
 
@@ -98,6 +99,14 @@ def test_destinations_of_marks_and_of_ipv6_are_read_back(ipvs: Ipvs, service: Se
     put(ipvs, "add", service, destination)
     assert ipvs.read() == ({service.identity: service}, {destination.identity: destination}, {})
     assert len(saved()) == 2
+
+
+def test_what_show_prints_is_what_ipvsadm_prints(ipvs: Ipvs) -> None:
+    """Of a table of all of them at once, in ipvsadm's own order."""
+    services = {service.identity: service for service in [WEB, *SERVICES.values()]}
+    destinations = {one.identity: one for one in DESTINATIONS.values()}
+    put(ipvs, "add", *services.values(), *destinations.values())
+    assert sorted(save([*services.values(), *destinations.values()])) == saved()
 
 
 def test_every_change_from_one_service_to_another_takes_everything_with_it(ipvs: Ipvs) -> None:
