@@ -39,7 +39,7 @@ class Host:
         self._masters = masters
         self._addresses, self._keepalived = HostAddresses(addresses), keepalived
         self._modules = Modules()
-        self.ipvs = IpvsTable()
+        self.ipvs, self._packet_rules = IpvsTable(), PacketRules()
         # IPVS first: its module brings the sysctls below net/ipv4/vs.
         self._handlers: tuple[Handler, ...] = (
             self.ipvs,
@@ -48,7 +48,7 @@ class Host:
             TunnelLinks(),
             HostGuePorts(),
             self._addresses,
-            PacketRules(),
+            self._packet_rules,
             IpvsTimeouts(self.ipvs.table),
             SyncDaemons(self.ipvs.table),
             keepalived,
@@ -56,8 +56,11 @@ class Host:
         self._watchful = [handler for handler in self._handlers if isinstance(handler, Watchful)]
         self._handler_of = {kind: handler for handler in self._handlers for kind in handler.kinds}
 
-    async def facts(self) -> HostFacts:
-        """Read what a desired state has to be derived with. Raises `HostError` and `OSError`."""
+    async def facts(self, *, packet_rules: bool = False) -> HostFacts:
+        """Read what a desired state has to be derived with; `packet_rules`: also whether there can be any.
+
+        Raises `HostError` and `OSError`.
+        """
         paths = self._keepalived.paths
         return HostFacts(
             interfaces=await self._addresses.interfaces(),
@@ -66,6 +69,7 @@ class Host:
             lock=str(lock_in(paths.runtime)),
             masters=self._masters(),
             mtus=read_mtus(),
+            no_packet_rules=await self._packet_rules.obstacle() if packet_rules else "",
         )
 
     async def observe(self, wanted: Wanted) -> Resources:

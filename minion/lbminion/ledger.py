@@ -61,7 +61,8 @@ class Ledger:
             (kind, identity)
             for kind, ours in self._owned.items()
             for identity, prior in ours.items()
-            if identity not in desired.get(kind, {}) and observed.get(kind, {}).get(identity) == prior
+            if identity not in desired.get(kind, {})
+            and (observed.get(kind, {}).get(identity) == prior or (_KINDS[kind].stays and prior is None))
         ]
         if gone:
             with transaction(self._connection, durable=True):

@@ -15,7 +15,7 @@ from lbstates.kinds.kind import Resource
 from lbstates.kinds.link import Link
 from lbstates.kinds.sync_daemon import SyncDaemon
 from lbstates.plan import Plan, Resources, diff, foreign, index
-from lbstates.resources import HostFacts, resources_for
+from lbstates.resources import HostFacts, packet_rules_wanted, resources_for
 from lbwire.errors import Refused
 
 from .errors import HostError
@@ -67,7 +67,6 @@ class Planner:
     async def desired(self, overrides: Mapping[str, Sequence[RoleState]] | None = None) -> Desired:
         """Derive what was released for this host; `overrides` replaces the states of some clusters."""
         overrides = overrides or {}
-        facts = await self._host.facts()
         states: list[RoleState] = []
         released = {cluster: self._holdings.released(cluster) for cluster in self._holdings.clusters()}
         for cluster in sorted({*self._holdings.clusters(), *overrides}):
@@ -75,6 +74,8 @@ class Planner:
                 states += overrides[cluster]
             else:
                 states += self._holdings.states(cluster, released[cluster])
+        packet_rules = any(packet_rules_wanted(state, self._name) for state in states)
+        facts = await self._host.facts(packet_rules=packet_rules)
         derived = self._derived
         if derived is None or not derived.is_from(states, facts):
             derived = self._derive(tuple(states), facts)

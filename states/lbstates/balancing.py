@@ -113,8 +113,9 @@ class SyncOptions(Part, frozen=True):
     ttl: Count = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.id <= 255:  # noqa: PLR2004 - one byte in the message
-            raise ValueError(f"the sync id {self.id} is not between 0 and 255")
+        # One byte in the message, and 0 stands for every id (the kernel takes more, and then drops every message).
+        if not 1 <= self.id <= 255:  # noqa: PLR2004
+            raise ValueError(f"the sync id {self.id} is not between 1 and 255")
         if not words.is_multicast_group(self.group):
             raise ValueError(f"{self.group!r} is not an IPv4 multicast group")
 
@@ -135,8 +136,8 @@ def _check_tunnel(tunnel: Tunnel) -> None:
     """Raise `ValueError` for what the kernel does not know."""
     if (tunnel.type == "gue") != (0 < tunnel.port <= words.MAX_PORT):
         raise ValueError("a gue tunnel needs a UDP port, and no other has one")
-    if tunnel.type == "ipip" and tunnel.checksum != "none":
-        raise ValueError("an ipip tunnel has no checksum")
+    if tunnel.type != "gue" and tunnel.checksum != "none":
+        raise ValueError(f"an {tunnel.type} tunnel has no checksum")
 
 
 def _check_persistence(persistence: Persistence | None, family: Family) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from . import placement
 from .balancing import IpvsOptions, ServiceDestination, SyncOptions, TimeoutOptions, VirtualService
-from .clusterfile.reading import address_of, bare, destinations, ports, single_ports
+from .clusterfile.reading import address_of, bare, destinations, ports, single_ports, version_of
 from .desired import Answer, DirectorState, Host, RealServerState, Role, RoleState
 from .kinds.destination import Forwarding, Tunnel
 from .kinds.service import CLIENT_PREFIX, Persistence, family_of
@@ -243,19 +243,13 @@ def _destination(
 ) -> tuple[ServiceDestination, int]:
     """Describe a real server's part in a service, and the port of its own that it has there (0: none)."""
     server = cluster.real_servers[name]
-    version = _version(cluster, service)
+    version = version_of(cluster, service)
     forwarding = entry.forwarding or service.forwarding
     # A tunnel may carry one family in the other; the checks have seen to it that nothing else has to.
     address = address_of(server, version) or server.address
     lower, upper = entry.lower_threshold, entry.upper_threshold
     described = ServiceDestination(address, 0, entry.weight, forwarding, upper, lower, _tunnel(service, forwarding))
     return described, entry.port or 0
-
-
-def _version(cluster: Cluster, service: ServiceEntry) -> int:
-    if service.vip is None:
-        return 6 if service.family == "ipv6" else 4
-    return 6 if family_of(cluster.vips[service.vip].address) == "ipv6" else 4
 
 
 def _tunnel(service: ServiceEntry, forwarding: Forwarding) -> Tunnel | None:

@@ -8,6 +8,7 @@ from typing import Final
 from . import keepalived_conf
 from .balancing import IpvsOptions, ServiceDestination, TimeoutOptions, VirtualService
 from .desired import DirectorState
+from .errors import CannotDerive
 from .facts import HostFacts, existing, interface_of
 from .kinds.destination import Destination
 from .kinds.keepalived import Keepalived
@@ -34,14 +35,14 @@ def resources(state: DirectorState, host: str, facts: HostFacts) -> tuple[Resour
     """Derive them for `host`, one of the state's. Raises `CannotDerive`."""
     services = [_service(service) for service in state.services]
     destinations = [
-        _destination(identity, destination, facts)
+        _destination(identity, destination)
         for identity, service in zip([it.identity for it in services], state.services, strict=True)
         for destination in service.destinations
     ]
     return (
         *_modules(state),
         *_sysctls(state),
-        *_marks(state),
+        *_marks(state, host, facts),
         *services,
         *_timeouts(state.ipvs.timeouts),
         *destinations,
@@ -76,9 +77,12 @@ def _sysctls(state: DirectorState) -> Iterator[Sysctl]:
             yield Sysctl(key, "1")
 
 
-def _marks(state: DirectorState) -> Iterator[Mark]:
+def _marks(state: DirectorState, host: str, facts: HostFacts) -> Iterator[Mark]:
     for service in state.services:
         if service.marked_ports and service.protocol is not None:
+            if facts.no_packet_rules:
+                place = f"{host}: the firewall mark of {service.protocol} {service.vip}"
+                raise CannotDerive(place, "packets cannot be marked here", facts.no_packet_rules)
             yield Mark(service.protocol, service.vip, service.marked_ports, service.mark, service.family)
 
 
@@ -97,18 +101,17 @@ def _service(service: VirtualService) -> Service:
     )
 
 
-def _destination(service: str, destination: ServiceDestination, facts: HostFacts) -> Destination:
-    # Whatever is asked for, the kernel delivers here what is addressed to this host itself.
-    local = destination.address in facts.interfaces
+def _destination(service: str, destination: ServiceDestination) -> Destination:
+    # Also of the director itself: what is addressed to this host the kernel delivers here, whatever the method is.
     return Destination(
         service=service,
         address=destination.address,
         port=destination.port,
-        forwarding="local" if local else destination.forwarding,
+        forwarding=destination.forwarding,
         weight=destination.weight,
         upper=destination.upper,
         lower=destination.lower,
-        tunnel=None if local else destination.tunnel,
+        tunnel=destination.tunnel,
     )
 
 

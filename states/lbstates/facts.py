@@ -19,7 +19,8 @@ class HostFacts(msgspec.Struct, frozen=True):
 
     `interfaces`: name by bare address, of both families; `keepalived_version` None: not installed; `fifo` and `lock`:
     paths of the FIFO on which keepalived tells its transitions, and of the lock that the minion holds while it lives;
-    `masters`: the VRRP instances of which this host is the master; `mtus`: bytes by interface, of all there are.
+    `masters`: the VRRP instances of which this host is the master; `mtus`: bytes by interface, of all there are;
+    `no_packet_rules`: why nftables cannot mark or clamp packets here ("": it can).
     """
 
     interfaces: Mapping[str, str]
@@ -28,6 +29,7 @@ class HostFacts(msgspec.Struct, frozen=True):
     lock: str = ""
     masters: frozenset[str] = frozenset()
     mtus: Mapping[str, int] = {}
+    no_packet_rules: str = ""
 
     @property
     def names(self) -> AbstractSet[str]:

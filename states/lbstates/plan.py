@@ -94,6 +94,8 @@ def _removals(
         before = have.get(identity)
         if identity in want or before is None:
             continue
+        if kind.stays and prior is None:
+            continue
         if not kind.restores or prior is None:
             yield Change(kind.name, "remove", identity, before=before)
         elif before != prior:

@@ -58,7 +58,8 @@ def resources(state: RealServerState, host: str, facts: HostFacts) -> tuple[Reso
         *(_arp(interface) if any(family_of(vip) == "ipv4" for vip in vips) else ()),
         *dict.fromkeys(needed for answer, tunnel in tunnelled for needed in _ways_in(answer.vip, tunnel, here)),
         *(Address("lo", f"{vip}/{CLIENT_PREFIX[family_of(vip)]}") for vip in vips),
-        *_clamps(tunnelled, here, facts.mtus.get(interface, _MTU)),
+        # Without nftables segments stay as they are: the path may be wide enough, and the doctor tells if it is not.
+        *(() if facts.no_packet_rules else _clamps(tunnelled, here, facts.mtus.get(interface, _MTU))),
     )
 
 
@@ -77,7 +78,8 @@ def _ways_in(vip: str, tunnel: Tunnel, host: Host) -> Iterator[Resource]:
         yield Sysctl(f"net/ipv4/conf/{way.interface}/rp_filter", "2")
     yield Link(way.interface, way.device)
     if tunnel.type == "gue":
-        yield Module("fou" if outer == "ipv4" else "fou6")
+        # For both families: fou6 is for senders only.
+        yield Module("fou")
         yield GuePort(tunnel.port, outer)
 
 
@@ -113,6 +115,6 @@ def _overhead(tunnel: Tunnel) -> int:
         case "ipip":
             return 0
         case "gre":
-            return 8 if tunnel.checksum == "full" else 4
+            return 4
         case "gue":  # UDP, GUE, and what tells where a remote checksum goes
             return 8 + 4 + (8 if tunnel.checksum == "remote" else 0)

@@ -12,7 +12,16 @@ from .facts import HostFacts
 from .kinds.kind import Resource
 from .kinds.registry import KIND_OF
 
-__all__ = ["HostFacts", "resources_for"]
+__all__ = ["HostFacts", "packet_rules_wanted", "resources_for"]
+
+
+def packet_rules_wanted(state: RoleState, host: str) -> bool:
+    """Whether `host` would have to mark or clamp packets: only then somebody has to find out whether it can."""
+    if host not in state.hosts:
+        return False
+    if isinstance(state, RealServerState):
+        return any(it.tunnel is not None and it.protocol == "tcp" and host in it.hosts for it in state.answers)
+    return any(service.marked_ports for service in state.services)
 
 
 def resources_for(state: RoleState, host: str, facts: HostFacts) -> tuple[Resource, ...]:

@@ -22,6 +22,7 @@ from lbminion.store import open_store
 from lbstates.desired import Answer, DriftPolicy, Host, RealServerState, encode_state
 from lbstates.kinds.address import Address
 from lbstates.kinds.kind import Resource
+from lbstates.kinds.sysctl import Sysctl
 from lbstates.plan import Plan, Resources, index
 from lbstates.resources import HostFacts
 from lbwire.envelope import Envelope, key_id, seal
@@ -29,6 +30,7 @@ from lbwire.inbox import Inbox
 from lbwire.messages import Reconciled, State, payload
 
 HOST = "netology1"
+ARP = ("arp_ignore", "arp_announce")
 KEY = Ed25519PrivateKey.generate()
 KEYS = {key_id(KEY.public_key()): KEY.public_key()}
 
@@ -37,7 +39,9 @@ class StandIn:
     """A host that has what it was told to have, refuses what it was told to refuse, and pauses where it was told to."""
 
     def __init__(self) -> None:
-        self.has: dict[str, dict[str, Resource]] = index(())
+        # A kernel's settings are always there.
+        keys = [f"net/ipv4/conf/{name}/{key}" for name in ("all", "eth0", "eth1", "eth2") for key in ARP]
+        self.has: dict[str, dict[str, Resource]] = index(Sysctl(key, "0") for key in keys)
         self.refuses: list[ChangeError] = []
         self.broken: Exception | None = None
         self.held = False
@@ -47,7 +51,7 @@ class StandIn:
         self.may_look.set()
         self.looks = asyncio.Event()
 
-    async def facts(self) -> HostFacts:
+    async def facts(self, *, packet_rules: bool = False) -> HostFacts:
         return HostFacts({"172.28.128.10": self.interface}, None, "/run/lbminion/vrrp.fifo")
 
     async def observe(self, _wanted: object) -> Resources:
@@ -425,7 +429,7 @@ async def test_what_shall_be_otherwise_because_the_host_is_is_no_drift(scene: Sc
             scene.host.interface = f"eth{number % 2 + 1}"
             scene.reconciler.ask(Look("timer"))
             await scene.idle()
-            there = {key.split("/")[3] for key in scene.host.has["sysctl"]}
+            there = {key.split("/")[3] for key, it in scene.host.has["sysctl"].items() if it.value != "0"}
             assert there == {"all", scene.host.interface}
     assert scene.reconciler.outcome.drift == 0
     assert "drift.contested" not in dict(scene.said)

@@ -97,8 +97,9 @@ def test_what_is_accepted_can_be_compiled_sent_and_derived(tree: object) -> None
         return
     for state in compile_cluster(cluster).values():
         assert decode_state(encode_state(state)) == state
-        for host, address in state.hosts.items():
-            resources_for(state, host, HostFacts({address: "eth0"}, "2.2.7", "/run/fifo"))
+        for host, entry in state.hosts.items():
+            interfaces = dict.fromkeys(entry.addresses, "eth0")
+            resources_for(state, host, HostFacts(interfaces, "2.2.7", "/run/fifo", lock="/run/lock"))
 
 
 @given(st.integers(0, 20), st.text(alphabet="ab:[]{}&*-\n\t '\"0", max_size=6), st.integers(0, 40))

@@ -98,11 +98,10 @@ def test_the_settings_of_the_cluster_file_win() -> None:
 
 
 @pytest.mark.parametrize("forwarding", ["direct", "tunnel", "masquerade"])
-def test_a_destination_on_the_director_itself_is_local(forwarding: Forwarding) -> None:
-    """As the kernel shows it, whatever it was asked for: anything else would never agree with what is read back."""
+def test_a_destination_on_the_director_itself_keeps_its_method(forwarding: Forwarding) -> None:
+    """The kernel delivers to itself by any of them, and shows what was written."""
     found = _of(Destination, Cluster(forwarding=forwarding, real_servers=("10.0.0.1", "10.0.0.10")).resources())
-    assert [(it.address, it.forwarding) for it in found] == [("10.0.0.1", "local"), ("10.0.0.10", forwarding)]
-    assert found[0].tunnel is None
+    assert [(it.address, it.forwarding) for it in found] == [("10.0.0.1", forwarding), ("10.0.0.10", forwarding)]
 
 
 def test_timeouts_are_left_alone_unless_asked_for() -> None:
@@ -144,3 +143,10 @@ def test_r9_a_director_that_is_real_server_too_balances_as_master_only(masters: 
     assert cluster.sysctls()["ipv4/vs/backup_only"] == "1"
     assert cluster.sysctls()["ipv4/vs/ignore_tunneled"] == "1"
     assert "ipv4/vs/backup_only" not in Cluster().sysctls()
+
+
+def test_a_host_that_cannot_mark_packets_is_refused_with_what_the_kernel_said() -> None:
+    """Without the marks the service would get nothing."""
+    marked = Cluster(service={"mark": 7, "marked_ports": ("80",), "port": 0})
+    with pytest.raises(CannotDerive, match="cannot be marked here; no nft"):
+        marked.resources(msgspec.structs.replace(FACTS, no_packet_rules="no nft here"))

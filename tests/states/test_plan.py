@@ -74,7 +74,7 @@ def _goal(desired: Resources, observed: Resources, owned: Owned) -> Mapping[str,
                 continue
             if _PHASES[kind].restores and prior is not None:
                 goal[kind][identity] = prior
-            else:
+            elif not _PHASES[kind].stays:
                 del goal[kind][identity]
     for kind, wanted in desired.items():
         goal[kind] |= wanted

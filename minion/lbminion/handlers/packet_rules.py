@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -23,6 +24,7 @@ from .handler import Observed, Wanted
 
 logger = logging.getLogger(__name__)
 
+_TRY_AGAIN_SECONDS: Final = 60.0
 _OVERRULED: Final = ", in a table that somebody changed"
 
 
@@ -51,6 +53,18 @@ class PacketRules:
         self._newest: tuple[bytes, Reading] | None = None
         self._ours: frozenset[tuple[str, ...]] = frozenset()
         self._oddities: tuple[str, ...] = ()
+        self._obstacle: str | None = None
+        self._tried = 0.0
+
+    async def obstacle(self) -> str:
+        """Say why there can be no such rules on this host ("": there can).
+
+        Tried in the kernel, some milliseconds; a host that can stays able, and one that cannot is tried once a minute.
+        """
+        now = time.monotonic()
+        if self._obstacle is None or (self._obstacle and now - self._tried > _TRY_AGAIN_SECONDS):
+            self._obstacle, self._tried = await asyncio.to_thread(self._nft.obstacle), now
+        return self._obstacle
 
     async def observe(self, wanted: Wanted) -> Observed:
         self._ours = frozenset(_names(wanted))

@@ -28,16 +28,16 @@ class Cluster(Section):
         description="The hosts that balance, by name, with their address. They share the VIPs as homes.",
     )
     real_servers: dict[Name, RealServerEntry] = Field(
-        min_length=1, description="The hosts that answer the connections, by name, with their address."
+        default_factory=dict, description="The hosts that answer the connections, by name, with their address."
     )
     vips: dict[Name, VipEntry] = Field(
-        min_length=1,
+        default_factory=dict,
         max_length=MAX_VRID,
         description="The virtual addresses, by name, with the prefix length of their network.",
     )
     # Not strict: a list in the file becomes a tuple here.
     services: Annotated[tuple[ServiceEntry, ...], Field(strict=False)] = Field(
-        min_length=1, description="The virtual services."
+        default=(), description="The virtual services."
     )
     instances: dict[Name, InstanceEntry] = Field(
         default_factory=dict,

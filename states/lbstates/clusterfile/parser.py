@@ -130,7 +130,9 @@ def _entries(data: dict[str, Any], section: str) -> dict[str, Any]:
 
 
 def _cross_check(cluster: Cluster, kept: Sequence[int], document: Document) -> list[Finding]:
-    declared = Declared(*(frozenset(_entries(document.data, section)) for section in _NAMED))
+    names = {section: frozenset(_entries(document.data, section)) for section in _NAMED}
+    broken = frozenset(name for name in _NAMED if not isinstance(document.data.get(name, {}), dict))
+    declared = Declared(**names, broken=broken)
     found = []
     for remark in check_all(cluster, declared):
         path = remark.path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from lbstates.kinds.service import family_of
 from lbstates.words import port_range
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from .sections import DirectorEntry, RealServerEntry
     from .services import DestinationEntry, ServiceEntry
 
-_IPV6: Final = 6
+IPV4: Final = 4
+IPV6: Final = 6
 
 
 def bare(vip: str) -> str:
@@ -23,7 +25,14 @@ def bare(vip: str) -> str:
 def address_of(host: DirectorEntry | RealServerEntry, version: int) -> str | None:
     """Return a host's address of IP version 4 or 6, if it has one."""
     found = (address for address in (host.address, host.address6) if address is not None)
-    return next((address for address in found if (":" in address) == (version == _IPV6)), None)
+    return next((address for address in found if (":" in address) == (version == IPV6)), None)
+
+
+def version_of(cluster: Cluster, service: ServiceEntry) -> int:
+    """Return the IP version of a service's clients; 4 where its VIP is not known."""
+    vip = cluster.vips.get(service.vip or "")
+    family = service.family if vip is None else family_of(vip.address)
+    return IPV6 if family == "ipv6" else IPV4
 
 
 def destinations(cluster: Cluster, service: ServiceEntry) -> dict[str, DestinationEntry]:

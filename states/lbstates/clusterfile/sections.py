@@ -189,13 +189,13 @@ class Timeouts(Section):
 class Sync(Section):
     """How directors carry their connections to each other, so that a failover does not cut them."""
 
-    id: Annotated[int, Field(ge=0, le=255)] | None = Field(
+    id: Annotated[int, Field(ge=1, le=255)] | None = Field(
         default=None, description="Tells clusters on one network apart. Left out: a number from the cluster's name."
     )
     interface: Interface | None = Field(
         default=None, description="The interface for it. Left out: the one with the director's address."
     )
-    maximum_length: Annotated[int, Field(ge=128, le=65535)] = Field(
+    maximum_length: Annotated[int, Field(ge=1024, le=65487)] = Field(
         default=1472, description="The longest message, in bytes; it has to fit into the interface's MTU."
     )
     group: MulticastGroup = Field(default="224.0.0.81", description="The multicast group.")

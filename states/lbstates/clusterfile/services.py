@@ -67,7 +67,7 @@ class TunnelEntry(Section):
 
     type: TunnelType = Field(default="ipip", description="The kind of tunnel.")
     port: Port | None = Field(default=None, description="The UDP port of gue on the real servers.")
-    checksum: Checksum = Field(default="none", description="The checksum of gre and gue; remote is for gue alone.")
+    checksum: Checksum = Field(default="none", description="The checksum of gue.")
 
 
 class ServiceEntry(Section):

@@ -30,8 +30,8 @@ class Tunnel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Destination(Resource, frozen=True, tag="destination"):
     """Identified by its virtual service (the identity of one) and its own `address` and `port`.
 
-    `forwarding` is local where the director itself answers: the kernel makes that of any method when the address is its
-    own. `tunnel` is given with forwarding tunnel only. Above `upper` connections it gets no new ones until they are
+    `forwarding` local is a method that others may have written; the kernel delivers what is addressed to itself by any
+    method. `tunnel` is given with forwarding tunnel only. Above `upper` connections it gets no new ones until they are
     below `lower` (0: no limit).
     """
 

@@ -36,7 +36,8 @@ class Kind:
 
     `put` is the phase in which resources are added and set, `remove` the phase in which they are taken away; a plan
     runs through its phases in rising order (see `registry.KINDS` for why the order is what it is).
-    `restores`: taking a resource away means putting back what was there before it was ours.
+    `restores`: taking a resource away means putting back what was there before it was ours. `stays`: it cannot be taken
+    away at all, so that one whose earlier specification nobody knows is let go as it is.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Kind:
     put: int
     remove: int
     restores: bool = False
+    stays: bool = False

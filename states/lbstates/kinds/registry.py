@@ -22,14 +22,14 @@ from .timeouts import Timeouts
 # and a director must not attract traffic (keepalived) before its table can forward it. On the way out the same backwards.
 KINDS: Final = (
     Kind("module", Module, put=5, remove=95),
-    Kind("sysctl", Sysctl, put=10, remove=90, restores=True),
+    Kind("sysctl", Sysctl, put=10, remove=90, restores=True, stays=True),
     Kind("link", Link, put=15, remove=85, restores=True),
     Kind("gue_port", GuePort, put=16, remove=84, restores=True),
     Kind("address", Address, put=20, remove=80),
     Kind("clamp", Clamp, put=22, remove=78),
     Kind("mark", Mark, put=25, remove=75),
     Kind("service", Service, put=30, remove=70),
-    Kind("timeouts", Timeouts, put=32, remove=68, restores=True),
+    Kind("timeouts", Timeouts, put=32, remove=68, restores=True, stays=True),
     Kind("destination", Destination, put=40, remove=60),
     Kind("sync_daemon", SyncDaemon, put=45, remove=57),
     Kind("keepalived", Keepalived, put=50, remove=55, restores=True),

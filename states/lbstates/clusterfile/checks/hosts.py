@@ -8,14 +8,13 @@ from typing import Final, TypeAlias
 
 from lbstates.clusterfile.findings import Path
 from lbstates.clusterfile.model import Cluster
-from lbstates.clusterfile.reading import address_of, bare, destinations
+from lbstates.clusterfile.reading import IPV4, address_of, bare, destinations
 from lbstates.clusterfile.sections import DirectorEntry, RealServerEntry
 
 from .remark import Declared, Remark
 
 _HOST_BITS: Final = 2
 """With fewer a prefix is one of an address; it says nothing about the network of the hosts."""
-_IPV4: Final = 4
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -68,7 +67,7 @@ def _networks(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         network = interface.network
         if network.max_prefixlen - network.prefixlen < _HOST_BITS:
             continue
-        if network.version == _IPV4 and interface.ip in (network.network_address, network.broadcast_address):
+        if network.version == IPV4 and interface.ip in (network.network_address, network.broadcast_address):
             yield Remark(("vips", name), f"{interface.ip} is no host's address in {network}", "choose one between")
         # A VIP on an interface of its own is in a network that the directors' addresses say nothing about.
         remarks = [] if vip.interface is not None else list(_directors_in(network, name, cluster))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lbstates.clusterfile.model import Cluster
+from lbstates.clusterfile.reading import address_of, destinations, version_of
 
 from .remark import Declared, Remark
 
@@ -24,10 +25,24 @@ def _backup_only(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         yield Remark(path, wrong, "give all instances the same `sync_group`")
 
 
+def _mixed_families(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """The messages of the synchronisation have no room for a connection of two families."""
+    if cluster.ipvs.sync is None:
+        return
+    for place, service in enumerate(cluster.services):
+        version = version_of(cluster, service)
+        for name in destinations(cluster, service):
+            server = cluster.real_servers.get(name)
+            if server is not None and address_of(server, version) is None:
+                wrong = f"{name} has no IPv{version} address, and connections of two families cannot be synchronised"
+                yield Remark(("services", place), wrong, "give it one, or leave `ipvs.sync` out")
+                break
+
+
 def _sysctls(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     if "backup_only" in cluster.ipvs.sysctls:
         path = ("ipvs", "sysctls", "backup_only")
         yield Remark(path, "this one has a field of its own", "write `backup_only: true` under `ipvs`")
 
 
-CHECKS: Final = (_backup_only, _sysctls)
+CHECKS: Final = (_backup_only, _mixed_families, _sysctls)

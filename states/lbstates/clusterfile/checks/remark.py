@@ -19,9 +19,13 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The names in the file, also of those entries whose value is wrong: a typo in an address makes no host unknown."""
+    """The names in the file, also of those entries whose value is wrong: a typo in an address makes no host unknown.
+
+    `broken` are the sections that have no names, because they are no mappings.
+    """
 
     directors: frozenset[str]
     real_servers: frozenset[str]
     vips: frozenset[str]
     instances: frozenset[str]
+    broken: frozenset[str] = frozenset()

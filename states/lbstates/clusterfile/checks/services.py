@@ -7,9 +7,8 @@ from typing import Final
 
 from lbstates.clusterfile.findings import Path, suggestion
 from lbstates.clusterfile.model import Cluster
-from lbstates.clusterfile.reading import address_of, destinations, keys, single_ports
+from lbstates.clusterfile.reading import IPV4, IPV6, address_of, destinations, keys, single_ports, version_of
 from lbstates.clusterfile.services import ServiceEntry
-from lbstates.kinds.service import family_of
 
 from .remark import Declared, Remark
 
@@ -19,11 +18,11 @@ _MOST_PORTS: Final = 1024
 
 def _references(cluster: Cluster, declared: Declared) -> Iterator[Remark]:
     for place, service in enumerate(cluster.services):
-        if service.vip is not None and declared.vips and service.vip not in declared.vips:
+        if service.vip is not None and "vips" not in declared.broken and service.vip not in declared.vips:
             yield Remark(
                 ("services", place, "vip"), f"there is no VIP {service.vip}", suggestion(service.vip, declared.vips)
             )
-        for name in service.real_servers.keys() - declared.real_servers if declared.real_servers else ():
+        for name in () if "real_servers" in declared.broken else service.real_servers.keys() - declared.real_servers:
             path: Path = ("services", place, "real_servers", name)
             wrong = f"{name} is a director" if name in declared.directors else f"there is no real server {name}"
             yield Remark(path, wrong, suggestion(name, declared.real_servers))
@@ -97,7 +96,7 @@ def _persistence(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if persistence is None:
             continue
         here: Path = ("services", place, "persistence")
-        if _version(cluster, service) == _IPV4 and (persistence.netmask or 0) > _LONGEST_IPV4:
+        if version_of(cluster, service) == IPV4 and (persistence.netmask or 0) > _LONGEST_IPV4:
             yield Remark((*here, "netmask"), f"{persistence.netmask} is too long for IPv4", "at most 32")
         if persistence.engine == "sip" and service.protocol != "udp":
             yield Remark((*here, "engine"), "the engine sip reads UDP only", "use `protocol: udp`, or leave it out")
@@ -117,8 +116,9 @@ def _tunnels(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if (tunnel.type == "gue") != (tunnel.port is not None):
             right = "name it, like `port: 6080`" if tunnel.type == "gue" else "leave `port` out, or use `type: gue`"
             yield Remark((*here, "port"), "gue has a UDP port, and no other type has one", right)
-        if tunnel.checksum != "none" and (tunnel.type == "ipip" or (tunnel.type, tunnel.checksum) == ("gre", "remote")):
-            wrong = f"{tunnel.type} knows no checksum {tunnel.checksum}"
+        # gre has a checksum too, but the kernel's gre0 on the real server drops every packet that carries one.
+        if tunnel.checksum != "none" and tunnel.type != "gue":
+            wrong = f"a real server takes no {tunnel.type} packets with checksum"
             yield Remark((*here, "checksum"), wrong, "leave it out, or use `type: gue`")
 
 
@@ -141,7 +141,7 @@ def _destinations(cluster: Cluster, _: Declared) -> Iterator[Remark]:
 def _reachable(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     """Only a tunnel carries one family in the other."""
     for place, service in enumerate(cluster.services):
-        version = _version(cluster, service)
+        version = version_of(cluster, service)
         lacking = [
             name
             for name, entry in destinations(cluster, service).items()
@@ -153,23 +153,48 @@ def _reachable(cluster: Cluster, _: Declared) -> Iterator[Remark]:
             path: Path = ("services", place, "vip" if service.vip is not None else "firewall_mark")
             have = "has" if len(lacking) == 1 else "have"
             wrong = f"{', '.join(lacking)} {have} no IPv{version} address"
-            field = "address6" if version == _IPV6 else "address"
+            field = "address6" if version == IPV6 else "address"
             yield Remark(path, wrong, f"give them one (`{field}`), or use `forwarding: tunnel`")
 
 
+def _carried(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """The kernel's tunnel devices for IPv6 take no IPv4 in ipip and gue (Linux 6.1: ip6tnl0 is for IPv6 in IPv6)."""
+    for place, service in enumerate(cluster.services):
+        kind = "ipip" if service.tunnel is None else service.tunnel.type
+        if kind == "gre" or version_of(cluster, service) == IPV6:
+            continue
+        for name, entry in destinations(cluster, service).items():
+            server = cluster.real_servers.get(name)
+            tunnelled = (entry.forwarding or service.forwarding) == "tunnel"
+            if server is not None and tunnelled and address_of(server, IPV4) is None:
+                path: Path = ("services", place, "tunnel" if service.tunnel is not None else "forwarding")
+                wrong = f"{name} has no IPv4 address, and {kind} does not carry IPv4 in IPv6"
+                yield Remark(path, wrong, "give it one, or use `tunnel: {type: gre}`")
+
+
+def _empty(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    if not cluster.services and not cluster.vips:
+        yield Remark(("cluster",), "there is neither a VIP nor a service: nothing to do", "add both", warning=True)
+    elif not cluster.services:
+        yield Remark(
+            ("vips",),
+            "there is no service: keepalived moves the VIPs, and nothing is balanced",
+            "add one",
+            warning=True,
+        )
+    for place, service in enumerate(cluster.services):
+        if not destinations(cluster, service):
+            path: Path = ("services", place)
+            yield Remark(path, "it has no real server: every connection is refused", "add `real_servers`", warning=True)
+
+
 def _unused_vips(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    if not cluster.services:
+        return
     for vip in cluster.vips.keys() - {service.vip for service in cluster.services}:
         yield Remark(("vips", vip), f"no service uses {vip}", "add a service, or leave the VIP out", warning=True)
 
 
-def _version(cluster: Cluster, service: ServiceEntry) -> int:
-    vip = cluster.vips.get(service.vip or "")
-    family = service.family if vip is None else family_of(vip.address)
-    return _IPV6 if family == "ipv6" else _IPV4
-
-
-_IPV4: Final = 4
-_IPV6: Final = 6
 _LONGEST_IPV4: Final = 32
 
 CHECKS: Final = (
@@ -181,5 +206,7 @@ CHECKS: Final = (
     _tunnels,
     _destinations,
     _reachable,
+    _carried,
+    _empty,
     _unused_vips,
 )

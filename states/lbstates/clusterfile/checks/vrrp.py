@@ -7,7 +7,7 @@ from typing import Final
 
 from lbstates.clusterfile.findings import Path, suggestion
 from lbstates.clusterfile.model import Cluster
-from lbstates.clusterfile.reading import address_of
+from lbstates.clusterfile.reading import IPV4, IPV6, address_of
 from lbstates.clusterfile.sections import InstanceEntry
 from lbstates.kinds.service import family_of
 from lbstates.words import MAX_VRID, port_range
@@ -132,11 +132,11 @@ def _sync_groups(cluster: Cluster, _: Declared) -> Iterator[Remark]:
 
 def _unicast(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     for version in (4, 6):
-        of_version = [n for n, vip in cluster.vips.items() if (":" in vip.address) == (version == _IPV6)]
-        if not of_version or (cluster.vrrp.mode == "multicast" and version == _IPV6):
+        of_version = [n for n, vip in cluster.vips.items() if (":" in vip.address) == (version == IPV6)]
+        if not of_version or (cluster.vrrp.mode == "multicast" and version == IPV6):
             continue
         for name, entry in cluster.directors.items():
-            if address_of(entry, version) is None and (cluster.vrrp.mode == "unicast" or version == _IPV4):
+            if address_of(entry, version) is None and (cluster.vrrp.mode == "unicast" or version == IPV4):
                 wrong = f"{name} has no IPv{version} address for the elections of {', '.join(of_version)}"
                 yield Remark(("directors", name), wrong, "give it one: `{address: ..., address6: ...}`")
 
@@ -171,8 +171,6 @@ def _members(cluster: Cluster) -> Mapping[str, list[str]]:
 
 _VERSION_2: Final = 2
 _VERSION_3: Final = 3
-_IPV4: Final = 4
-_IPV6: Final = 6
 
 CHECKS: Final = (
     _known,
