@@ -58,6 +58,7 @@ def resources(state: RealServerState, host: str, facts: HostFacts) -> tuple[Reso
         *(_arp(interface) if any(family_of(vip) == "ipv4" for vip in vips) else ()),
         *dict.fromkeys(needed for answer, tunnel in tunnelled for needed in _ways_in(answer.vip, tunnel, here)),
         *(Address("lo", f"{vip}/{CLIENT_PREFIX[family_of(vip)]}") for vip in vips),
+        *dict.fromkeys(given for answer, tunnel in tunnelled for given in _on_device(answer.vip, tunnel, here)),
         # Without nftables segments stay as they are: the path may be wide enough, and the doctor tells if it is not.
         *(() if facts.no_packet_rules else _clamps(tunnelled, here, facts.mtus.get(interface, _MTU))),
     )
@@ -73,14 +74,23 @@ def _ways_in(vip: str, tunnel: Tunnel, host: Host) -> Iterator[Resource]:
     way = _way(tunnel, family_of(vip), outer)
     yield Module(way.module)
     if family_of(vip) == "ipv4":
-        # Unwrapped packets come from clients that the routes do not expect behind this device. 2 (loose) is enough and
-        # counts whatever `all` has, since the larger of the two does.
+        # Unwrapped packets come from clients that the routes do not expect behind this device. 2 (loose) counts whatever
+        # `all` has, since the larger of the two does; it needs an address on the device, see `_on_device`.
         yield Sysctl(f"net/ipv4/conf/{way.interface}/rp_filter", "2")
     yield Link(way.interface, way.device)
     if tunnel.type == "gue":
         # For both families: fou6 is for senders only.
         yield Module("fou")
         yield GuePort(tunnel.port, outer)
+
+
+def _on_device(vip: str, tunnel: Tunnel, host: Host) -> Iterator[Address]:
+    """The VIP on the tunnel's device, too: on one without any address the kernel takes loose for strict.
+
+    (Measured with 6.1: IPReversePathFilter counts every packet of a tunl0 that has rp_filter 2 and no address.)
+    """
+    if family_of(vip) == "ipv4":
+        yield Address(_way(tunnel, "ipv4", _outer(vip, host)).interface, f"{vip}/{CLIENT_PREFIX['ipv4']}")
 
 
 def _outer(vip: str, host: Host) -> Family:

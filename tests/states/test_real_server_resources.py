@@ -101,9 +101,15 @@ def test_a_tunnel_comes_in_by_its_own_device(way: str) -> None:
 @pytest.mark.pitfall("R4")
 @pytest.mark.parametrize("way", WAYS)
 def test_r4_what_a_tunnel_brings_is_not_dropped_for_its_source(way: str) -> None:
-    """Loose on the device itself, which outdoes a strict `all`. IPv6 has no such filter."""
+    """Loose on the device itself, which outdoes a strict `all`, and an address there, without which loose is strict.
+
+    IPv6 has no such filter.
+    """
     vip, tunnel, host, _, link, _ = WAYS[way]
-    found = [it for it in _of(Sysctl, _resources(_answer(vip, "tunnel", tunnel), host=host)) if "rp_filter" in it.key]
+    resources = _resources(_answer(vip, "tunnel", tunnel), host=host)
+    found = [it for it in _of(Sysctl, resources) if "rp_filter" in it.key]
+    on_device = [it for it in _of(Address, resources) if it.interface == link.interface]
+    assert on_device == ([] if vip == VIP6 else [Address(link.interface, f"{VIP}/32")])
     assert found == ([] if vip == VIP6 else [Sysctl(f"net/ipv4/conf/{link.interface}/rp_filter", "2")])
 
 
