@@ -17,6 +17,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "vagrant"))
 
+from tests.lab.bench import Bench, figures  # noqa: E402
 
 from microvm.lab import Lab  # noqa: E402  # found by the line above
 from story.cast import THREE  # noqa: E402
@@ -57,3 +58,17 @@ def lab(_root: None) -> Iterator[Lab]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture(scope="session")
+def bench(lab: Lab) -> Bench:
+    """The same lab for tests of single features, which push a cluster file of their own each."""
+    return Bench(lab)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was measured."""
+    if figures:
+        terminalreporter.section("measured in the lab")
+        for line in figures:
+            terminalreporter.write_line(line)
