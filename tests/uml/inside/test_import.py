@@ -26,6 +26,7 @@ from lbstates.compile import compile_cluster
 from lbstates.facts import HostFacts
 from lbstates.importing import Order, import_cluster
 from lbstates.importing.importer import Given
+from lbstates.ipvsadm_save import save
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
@@ -36,7 +37,6 @@ from lbstates.resources import resources_for
 SAMPLES = Path(__file__).parents[2] / "states" / "importing" / "samples"
 DIRECTOR = {"eth0": "192.168.200.250", "eth1": "192.168.201.250", "eth2": "10.99.0.250"}
 
-WITH_A_SERVICE = "\nvirtual_server 192.168.200.18 80 { protocol TCP\n real_server 192.168.200.90 80 { weight 1\n } }\n"
 EVERYTHING = """
 global_defs { vrrp_version 3 }
 vrrp_instance VI_1 {
@@ -124,15 +124,13 @@ virtual_server group G {
 }
 """
 CASES = {
-    "services": ("HTTP_GET.port", "virtual_server_group", "fwmark", "sample"),
+    "services": ("HTTP_GET.port", "virtual_server_group", "fwmark", "sample", "IPv6"),
     "everything": ("quorum",),
     "vrrp": ("vrrp",),
     "vrrp.sync": ("vrrp.sync",),
     "vrrp.lvs_syncd": ("vrrp.lvs_syncd",),
 }
 """The samples that are imported as one file: two times two keepaliveds for each would take its time."""
-ADDED = {"everything": EVERYTHING, "vrrp": WITH_A_SERVICE, "vrrp.sync": WITH_A_SERVICE}
-"""What is added to them; a cluster has something to balance."""
 LEFT_OUT = "-r 192.168.200.1:1358"
 """A real server of one sample that has the address of a VIP: the report says that it is not imported."""
 
@@ -150,15 +148,12 @@ def original(case: str) -> str:
             depth += line.partition("#")[0].count("{") - line.partition("#")[0].count("}")
         elif line.split() != ["alpha"]:
             kept.append(line)
-    return "\n".join(kept) + ADDED.get(case, "")
+    return "\n".join(kept) + (EVERYTHING if case == "everything" else "")
 
 
-def derived(text: str) -> tuple[Resource, ...]:
+def derived(**order: object) -> tuple[Resource, ...]:
     """Import, check, compile, and derive what the director has."""
-    order = Order(
-        keepalived=[Given("d1", "original.conf", text)], addresses={"d1": [DIRECTOR["eth0"]]}, config_ids={"d1": "d1"}
-    )
-    imported = import_cluster(order, NoFiles())
+    imported = import_cluster(Order(addresses={"d1": [DIRECTOR["eth0"]]}, **order), NoFiles())
     state = compile_cluster(parse(imported.text, "imported.yaml"))["director"]
     facts = HostFacts(
         interfaces={address: name for name, address in DIRECTOR.items()},
@@ -261,16 +256,18 @@ def dumped(running: Running, expected: int) -> dict[int, dict[str, object]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_imported_is_what_keepalived_made(case: str, ipvs: Ipvs, interfaces: None, tmp_path: Path) -> None:
-    """Line by line in the kernel's table, and field by field in the instances.
+    """Line by line in the kernel's table, and field by field in the instances; the table itself is imported, too.
 
     Both keepalived run at once, which saves time: what they have been told does not depend on who is master.
     """
     text = original(case)
-    resources = derived(text)
+    resources = derived(keepalived=[Given("d1", "original.conf", text)])
     wanted = [one for one in resources if isinstance(one, Service | Destination)]
     kinds = {Service: "service", Destination: "destination"}
     assert not ipvs.apply([Change(kinds[type(one)], "add", one.identity, before=None, after=one) for one in wanted])
     ours = saved()
+    if ours:
+        assert sorted(save(derived(ipvsadm=[Given("d1", "table", run("ipvsadm", "-Sn"))]))) == ours
     run("ipvsadm", "-C")
     (rendered,) = (one for one in resources if isinstance(one, Keepalived))
     assert rendered.config is not None
