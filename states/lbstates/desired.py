@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from .balancing import IpvsOptions, VirtualService
+from .earlier import from_format_1
 from .errors import BadState
 from .kinds.destination import Forwarding, Tunnel
 from .kinds.service import Family, Protocol, family_of
@@ -125,12 +126,14 @@ def encode_state(state: RoleState) -> dict[str, Any]:
 
 
 def decode_state(builtins: object) -> RoleState:
-    """Turn what `encode_state` made back into a state.
+    """Turn what `encode_state` made back into a state, also what that of an earlier release made.
 
     Raises `BadState`, which names the place, for anything that is not exactly that.
     """
+    earlier = isinstance(builtins, dict) and builtins.get("format") == 1
     try:
-        state: RoleState = msgspec.convert(builtins, type=RealServerState | DirectorState)
+        now = from_format_1(builtins) if earlier else builtins
+        state: RoleState = msgspec.convert(now, type=RealServerState | DirectorState)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise BadState(f"desired state not understood: {error}") from error
+        raise BadState(f"desired state{' of format 1' if earlier else ''} not understood: {error}") from error
     return state
