@@ -26,7 +26,7 @@ from .holdings import Holdings
 from .host import Host
 from .jobs import Job, Look, Outcome, Stage, Trial
 from .ledger import Ledger
-from .notes import steps
+from .notes import steps, told
 from .planner import CANNOT, Desired, Planner
 from .policy import Key, Left, key_of, part, renewed, waiting
 from .telling import Telling
@@ -103,7 +103,7 @@ class Reconciler:
         except CANNOT as error:
             self._report(events.StateRefused(job.generation, "stage", str(error)), job.cluster)
         else:
-            self._report(events.StateStaged(job.generation, steps(plan)), job.cluster)
+            self._report(events.StateStaged(job.generation, told(plan)), job.cluster)
         finally:
             self._staging.discard(job)
 
@@ -133,7 +133,7 @@ class Reconciler:
             self._holdings.applied(cluster, generation)
         for look in looks:
             if look.command:
-                self.answer(Reconciled(look.cluster, look.command, steps(outcome.healed), outcome.drift))
+                self.answer(Reconciled(look.cluster, look.command, told(outcome.healed), outcome.drift))
 
     async def reconcile(self, trigger: str) -> Outcome:
         """Make the host so, and read it again to be sure."""

@@ -12,7 +12,7 @@ from lbwire import events
 
 from .contests import Contested, Settled
 from .jobs import Outcome
-from .notes import steps
+from .notes import errors, named, told
 from .policy import Key
 
 
@@ -31,9 +31,9 @@ class Telling:
         reported = outcome.left_because("reported")
         if trigger != "push" and not outcome.unapplied:
             if fresh := [it for it in (*outcome.plan, *reported) if it not in self._standing]:
-                self._say(events.DriftFound(trigger, steps(fresh)))
+                self._say(events.DriftFound(trigger, told(fresh)))
             if gone := [it for it in self._reported if it not in reported and it not in outcome.plan]:
-                self._say(events.DriftGone(steps(gone)))
+                self._say(events.DriftGone(told(gone)))
         self._reported = frozenset(reported)
 
     def concluded(self, trigger: str, outcome: Outcome, seconds: float) -> tuple[tuple[str, int], ...]:
@@ -47,7 +47,7 @@ class Telling:
         if outcome.unapplied:
             return self._say_applied(outcome, seconds)
         if outcome.plan:
-            self._say(events.DriftHealed(trigger, steps(outcome.healed), seconds))
+            self._say(events.DriftHealed(trigger, told(outcome.healed), seconds))
         return ()
 
     def _say_applied(self, outcome: Outcome, seconds: float) -> tuple[tuple[str, int], ...]:
@@ -55,44 +55,45 @@ class Telling:
         if len(outcome.left) > len(outcome.left_because("reported")):
             return ()
         for cluster, generation in outcome.unapplied.items():
-            self._report(events.StateApplied(generation, steps(outcome.plan), seconds), cluster)
+            self._report(events.StateApplied(generation, told(outcome.plan), seconds), cluster)
         return tuple(outcome.unapplied.items())
 
     def _say_unhealed(self, trigger: str, outcome: Outcome) -> None:
         said = (outcome.remaining, outcome.errors)
         if trigger == "push":
-            reason = "; ".join(outcome.errors) or "still to be done after applying: " + "; ".join(
-                change.describe() for change in outcome.remaining
+            undone = [change.describe() for change in outcome.remaining]
+            reason = (
+                "; ".join(errors(outcome.errors)) or f"still to be done after applying: {'; '.join(errors(undone))}"
             )
             for cluster, generation in outcome.unapplied.items():
                 self._report(events.StateRefused(generation, "apply", reason), cluster)
         elif said != self._unhealed:
-            self._say(events.DriftUnhealed(trigger, steps(outcome.remaining), outcome.errors))
+            self._say(events.DriftUnhealed(trigger, told(outcome.remaining), errors(outcome.errors)))
         self._unhealed = said
 
     def adopted(self, identities: Mapping[str, tuple[str, ...]]) -> None:
         """These were there before us, just as they shall be."""
         for kind, of_kind in identities.items():
-            self._say(events.Adopted(kind, of_kind))
+            self._say(events.Adopted(kind, named(of_kind)))
 
     def foreign(self, identities: Iterable[str]) -> None:
         """These are none of ours; told when there are new ones among them."""
         found = frozenset(identities)
         if found - self._foreign:
-            self._say(events.Foreign(tuple(sorted(found))))
+            self._say(events.Foreign(named(sorted(found))))
         self._foreign = found
 
     def contested(self, contests: Iterable[Contested[Key]]) -> None:
         """Somebody keeps changing these back."""
         for contest in contests:
             for kind, identities in _by_kind(contest.keys):
-                self._say(events.DriftContested(kind, identities, contest.times, contest.seconds, contest.pause))
+                self._say(events.DriftContested(kind, named(identities), contest.times, contest.seconds, contest.pause))
 
     def settled(self, contests: Iterable[Settled[Key]]) -> None:
         """Nobody does any more."""
         for contest in contests:
             for kind, identities in _by_kind(contest.keys):
-                self._say(events.DriftSettled(kind, identities, contest.times, contest.seconds))
+                self._say(events.DriftSettled(kind, named(identities), contest.times, contest.seconds))
 
     def _say(self, data: events.Data) -> None:
         self._report(data, self._cluster())

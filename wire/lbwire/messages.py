@@ -118,7 +118,8 @@ class Step(msgspec.Struct, frozen=True):
     """One change of a plan, for people and machines.
 
     `verb` is add, set or remove; `before` and `after` describe the specification ("" where there is none);
-    `detail` is a longer text such as a unified diff.
+    `detail` is a longer text such as a unified diff. `count` is 1, or of how many changes this tells at once: an event
+    names the first ones of a large plan, and counts the rest.
     """
 
     kind: str
@@ -127,6 +128,7 @@ class Step(msgspec.Struct, frozen=True):
     before: str = ""
     after: str = ""
     detail: str = ""
+    count: int = 1
 
 
 class Holding(msgspec.Struct, frozen=True):

@@ -83,7 +83,7 @@ class PushNote(Answer, frozen=True):
 
     @property
     def changes(self) -> int | None:
-        return len(self.steps) if isinstance(self.steps, tuple) else self.steps
+        return sum(step.count for step in self.steps) if isinstance(self.steps, tuple) else self.steps
 
 
 class PushedHost(Answer, frozen=True):

@@ -124,6 +124,8 @@ def finding_lines(findings: Iterable[Finding], file: str = "") -> Iterator[Line]
 
 
 def _counts(steps: Mapping[str, tuple[Step, ...]], added: str, changed: str, removed: str) -> str:
-    verbs = Counter(step.verb for host in steps.values() for step in host)
+    verbs = Counter[str]()
+    for step in (step for host in steps.values() for step in host):
+        verbs[step.verb] += step.count
     hosts = count(sum(1 for host in steps.values() if host), "host")
     return f"{verbs['add']} {added}, {verbs['set']} {changed}, {verbs['remove']} {removed} on {hosts}"

@@ -123,7 +123,7 @@ SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "drift.settled": lambda it: f"nobody changes back {it.kind} {_some(it.identities)} any more",
     "ipvs.foreign": lambda it: f"not ours, left alone: {', '.join(it.identities)}",
     "state.adopted": lambda it: f"was there already and is ours now: {it.kind} {_some(it.identities)}",
-    "state.staged": lambda it: f"generation {it.generation} staged: {count(len(it.steps), 'change')} to make",
+    "state.staged": lambda it: f"generation {it.generation} staged: {count(sum(step.count for step in it.steps), 'change')} to make",
     "state.applied": lambda it: f"generation {it.generation} applied in {seconds(it.seconds)}: {_steps(it.steps)}",
     "state.refused": lambda it: f"generation {it.generation} refused ({it.phase}): {it.reason}",
     "keepalived.started": lambda it: f"keepalived started by {it.by}",
