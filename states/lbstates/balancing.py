@@ -80,6 +80,8 @@ class VirtualService(Part, frozen=True):
             raise ValueError("a firewall mark of ours needs protocol, VIP and ports, and nothing else has such ports")
         for ports in self.marked_ports:
             words.port_range(ports)
+        if not set(self.flags) <= set(words.flags_of(self.scheduler)):
+            raise ValueError(f"{', '.join(self.flags)}: not all of them are flags of the scheduler {self.scheduler}")
         _check_persistence(self.persistence, self.family)
         check_unique("destination", [(destination.address, destination.port) for destination in self.destinations])
 
@@ -143,8 +145,9 @@ def _check_tunnel(tunnel: Tunnel) -> None:
 def _check_persistence(persistence: Persistence | None, family: Family) -> None:
     if persistence is None:
         return
-    longest = 128 if family == "ipv6" else 32
-    if not 1 <= persistence.netmask <= longest or not 1 <= persistence.timeout <= _LONGEST_TIMEOUT:
+    # IPv4 knows a netmask that takes everybody for one client, IPv6 does not (kernel: ip_vs_add_service).
+    shortest, longest = (1, 128) if family == "ipv6" else (0, 32)
+    if not shortest <= persistence.netmask <= longest or not 1 <= persistence.timeout <= _LONGEST_TIMEOUT:
         raise ValueError(f"persistence of {persistence.timeout} s per /{persistence.netmask} is not possible")
     if persistence.engine is not None and persistence.engine not in words.ENGINES:
         raise ValueError(f"the persistence engine {persistence.engine!r} is not known")

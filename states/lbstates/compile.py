@@ -19,7 +19,7 @@ from .desired import Answer, DirectorState, Host, RealServerState, Role, RoleSta
 from .kinds.destination import Forwarding, Tunnel
 from .kinds.service import CLIENT_PREFIX, Persistence, family_of
 from .vrrp import Garp, Route, Rule, Vip, VrrpInstance
-from .words import port_range
+from .words import flag_of, port_range
 
 if TYPE_CHECKING:  # the model brings pydantic with it, which compiling does not need
     from .clusterfile.model import Cluster
@@ -82,7 +82,7 @@ def _directors(cluster: Cluster, before: DirectorState | None) -> DirectorState:
 
 def _director(cluster: Cluster, name: str) -> Host:
     entry = cluster.directors[name]
-    return Host(entry.address, entry.address6, entry.interface)
+    return Host(entry.address, entry.address6, entry.interface or cluster.vrrp.interface)
 
 
 def _ipvs(cluster: Cluster) -> IpvsOptions:
@@ -183,7 +183,7 @@ def _instance(
         advert_interval=float(_either(entry.advert_interval, common.advert_interval)),
         version=version,
         auth_pass=auth_pass,
-        interface=_either(entry.interface, common.interface),
+        interface=entry.interface,
         preempt=_either(entry.preempt, common.preempt),
         preempt_delay=_either(entry.preempt_delay, common.preempt_delay),
         track_interfaces=_either(entry.track_interfaces, common.track_interfaces),
@@ -223,11 +223,11 @@ def _service(
         port=port,
         scheduler=service.scheduler,
         destinations=tuple(_at(destination, own or port) for destination, own in found),
-        flags=tuple(sorted(set(service.scheduler_flags))),
+        flags=tuple(sorted({flag_of(service.scheduler, flag) for flag in service.scheduler_flags})),
         one_packet=service.one_packet,
         persistence=None
         if persistence is None
-        else Persistence(persistence.timeout, persistence.netmask or CLIENT_PREFIX[family], persistence.engine),
+        else Persistence(persistence.timeout, _either(persistence.netmask, CLIENT_PREFIX[family]), persistence.engine),
         mark=mark,
         marked_ports=ports(service) if mark and vip else (),
         mark_family=family if mark else "ipv4",

@@ -39,7 +39,7 @@ def _body(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFa
     yield f"priority {instance.priorities[host]}"
     yield f"advert_int {instance.advert_interval:g}"
     yield from _preemption(instance)
-    yield from _peers(state, instance, host)
+    yield from _peers(state, instance, host, interface, facts)
     if instance.auth_pass is not None:
         yield from block("authentication", ("auth_type PASS", f"auth_pass {instance.auth_pass}"))
     place = f"`track_interfaces` of the instance {instance.name}"
@@ -71,13 +71,13 @@ def sync_groups(state: DirectorState) -> dict[str, tuple[str, ...]]:
 def vrrp_interface(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFacts) -> str:
     """Return the interface on which `host` stands for election. Raises `CannotDerive`.
 
-    A director's own comes first, then the instance's, then the one with the director's address.
+    The instance's comes first, then the director's, then the one with the director's address.
     """
+    if instance.interface is not None:
+        return existing(host, instance.interface, f"`interface` of the instance {instance.name}", facts)
     own = state.hosts[host].interface
     if own is not None:
-        return existing(host, own, f"`interface` of the director {host}", facts)
-    if instance.interface is not None:
-        return existing(host, instance.interface, f"`interface` under `vrrp` or the instance {instance.name}", facts)
+        return existing(host, own, f"`interface` of the director {host} or under `vrrp`", facts)
     return interface_of(host, state.hosts[host], facts)
 
 
@@ -89,12 +89,13 @@ def _preemption(instance: VrrpInstance) -> Iterator[str]:
         yield f"preempt_delay {instance.preempt_delay}"
 
 
-def _peers(state: DirectorState, instance: VrrpInstance, host: str) -> Iterator[str]:
+def _peers(state: DirectorState, instance: VrrpInstance, host: str, interface: str, facts: HostFacts) -> Iterator[str]:
     peers = sorted(name for name in state.hosts if name != host)
     own = state.hosts[host].address_of(instance.family)
     if state.mode == "multicast" or not peers:
         # An IPv6 advertisement by multicast comes from a link-local address (RFC 5798): the interface's.
-        if own is not None and instance.family == "ipv4":
+        # On an interface that does not have the director's address keepalived takes one that it has.
+        if own is not None and instance.family == "ipv4" and facts.interfaces.get(own, interface) == interface:
             yield f"mcast_src_ip {own}"
         return
     yield f"unicast_src_ip {_address(state, instance, host)}"

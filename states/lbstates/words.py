@@ -26,6 +26,8 @@ SCHEDULERS: Final = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed
 
 SCHEDULER_FLAGS: Final = ("sh-fallback", "sh-port", "mh-fallback", "mh-port", "flag-1", "flag-2", "flag-3")
 """ipvsadm's words for them."""
+_PLAIN_FLAGS: Final = ("flag-1", "flag-2", "flag-3")
+_OWN_FLAGS: Final = {"sh": ("sh-fallback", "sh-port", "flag-3"), "mh": ("mh-fallback", "mh-port", "flag-3")}
 ENGINES: Final = ("sip",)
 """What tells clients apart for persistence, beside their address."""
 
@@ -75,6 +77,16 @@ def is_multicast_group(text: str) -> bool:
         return ipaddress.IPv4Address(text).is_multicast
     except ValueError:
         return False
+
+
+def flags_of(scheduler: str) -> tuple[str, ...]:
+    """Return what the three flags of a scheduler are called."""
+    return _OWN_FLAGS.get(scheduler, _PLAIN_FLAGS)
+
+
+def flag_of(scheduler: str, flag: str) -> str:
+    """Return a scheduler's own name of a flag: flag-1 of sh is sh-fallback. What it has not got stays as it is."""
+    return flags_of(scheduler)[_PLAIN_FLAGS.index(flag)] if flag in _PLAIN_FLAGS else flag
 
 
 def port_range(text: str) -> range:

@@ -345,9 +345,6 @@ RULES = {
     "scheduler flag of another (sh)": (f"{SERVICE}, scheduler_flags: [sh-port]}}", "scheduler_flags", "of the scheduler sh", "sh"),
     "unknown flag": (f"{SERVICE}, scheduler_flags: [sh-prot]}}", "scheduler_flags[0]", "not known", "sh-port"),
     "single packets of tcp": (f"{SERVICE}, one_packet: true}}", "one_packet", "only UDP", "udp"),
-    "single packets that persist": (
-        f"{SERVICE}, one_packet: true, protocol: udp, persistence: 60}}", "one_packet", "cannot be persistent", "leave one",
-    ),
     "netmask too long": (f"{SERVICE}, persistence: {{timeout: 60, netmask: 64}}}}", "persistence.netmask", "too long", "32"),
     "sip over tcp": (f"{SERVICE}, persistence: {{timeout: 60, engine: sip}}}}", "persistence.engine", "UDP only", "udp"),
     "persistence of no time": (f"{SERVICE}, persistence: 0}}", "persistence", "0 is less", "1"),
@@ -371,7 +368,18 @@ RULES = {
     "a mark of 0": ("  - {vip: web, port: 81, firewall_mark: 0}", "firewall_mark", "0 is no firewall mark", "auto"),
     "a family that the VIP says": (f"{SERVICE}, family: ipv6}}", "family", "says the family", "leave"),
     "the same mark twice": (
-        "  - {vip: web, ports: [81, 82], firewall_mark: 7}\n  - {firewall_mark: 7}", "", "is fwmark 7", "another",
+        "  - {vip: web, ports: [81, 82], firewall_mark: 7}\n  - {firewall_mark: 7}", "", "is fwmark 7 of IPv4", "another",
+    ),
+    "the same mark twice, once with its family": (
+        "  - {firewall_mark: 7}\n  - {firewall_mark: 7, family: ipv4}", "", "is fwmark 7 of IPv4", "another",
+    ),
+    "a port with two marks": (
+        "  - {vip: web, ports: [81-85], firewall_mark: auto}\n  - {vip: web, ports: [85, 86], firewall_mark: auto}",
+        "", "the packets to tcp web:85 get the mark of services[1]", "leave that port out",
+    ),
+    "a port whose packets have the mark of another": (
+        "  - {vip: web, ports: [81-85], firewall_mark: auto}\n  - {vip: web, port: 82}",
+        "", "the packets to tcp web:82 get the mark of services[1]", "leave that port out",
     ),
 }  # fmt: skip
 
@@ -380,7 +388,7 @@ RULES = {
 def test_a_service_that_cannot_be_is_found(rule: str, netology_text: str) -> None:
     added, field, wrong, right = RULES[rule]
     finding = _one(f"{netology_text}{added}\n")
-    place = 2 if rule == "the same mark twice" else 1
+    place = added.count("\n") + 1
     assert finding.field == f"services[{place}]{field and '.'}{field}"
     assert wrong in finding.wrong
     assert right in finding.right

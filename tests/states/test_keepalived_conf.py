@@ -226,13 +226,23 @@ def test_the_announcements_are_as_the_cluster_file_wants_them() -> None:
     ]
 
 
-def test_the_interface_of_a_director_counts_more_than_that_of_an_instance() -> None:
-    """It is there for the one whose cabling differs; without both it is the one with the director's address."""
-    state = _two(interface="eth1.100")
-    assert "interface eth1.100" in _web(state)
-    own = msgspec.structs.replace(state, hosts=state.hosts | {"netology3": Host("172.28.128.30", interface="eth2")})
-    assert "interface eth2" in _web(own)
+def test_the_interface_of_an_instance_counts_more_than_that_of_a_director() -> None:
+    """A director's is for the one whose cabling differs; without both it is the one with the director's address."""
+
+    def on_eth2(state: DirectorState) -> DirectorState:
+        return msgspec.structs.replace(
+            state, hosts=state.hosts | {"netology3": Host("172.28.128.30", interface="eth2")}
+        )
+
     assert "interface eth1" in _web(_two())
+    assert "interface eth2" in _web(on_eth2(_two()))
+    assert "interface eth1.100" in _web(on_eth2(_two(interface="eth1.100")))
+
+
+def test_an_election_on_another_interface_has_a_source_address_of_that_interface() -> None:
+    """Which keepalived finds by itself."""
+    assert "mcast_src_ip 172.28.128.30" in _web(_two())
+    assert not [line for line in _web(_two(interface="eth1.100")) if "mcast_src_ip" in line]
 
 
 def test_the_own_interface_is_not_tracked_twice() -> None:

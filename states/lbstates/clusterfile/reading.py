@@ -56,9 +56,9 @@ def single_ports(service: ServiceEntry) -> tuple[int, ...]:
     return tuple(dict.fromkeys(port for text in ports(service) for port in port_range(text))) or (0,)
 
 
-def keys(service: ServiceEntry) -> Iterator[tuple[object, ...]]:
+def keys(cluster: Cluster, service: ServiceEntry) -> Iterator[tuple[object, ...]]:
     """Yield what the kernel would tell the virtual services of an entry apart by; nothing for a mark of our own choice."""
     if service.firewall_mark is None:
         yield from ((service.protocol, service.vip, port) for port in single_ports(service))
     elif service.firewall_mark != "auto":
-        yield ("fwmark", service.firewall_mark, service.family or "")
+        yield ("fwmark", service.firewall_mark, version_of(cluster, service))

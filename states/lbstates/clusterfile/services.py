@@ -55,11 +55,15 @@ class PersistenceEntry(ShortSection):
     timeout: Annotated[int, Field(ge=1, le=2678400)] = Field(
         description="Seconds without a connection after which a client is free again."
     )
-    netmask: Annotated[int, Field(ge=1, le=128)] | None = Field(
+    netmask: Annotated[int, Field(ge=0, le=128)] | None = Field(
         default=None,
-        description="Prefix length of the networks that count as one client. Left out: every address for itself.",
+        description="Prefix length of the networks that count as one client; 0: all of IPv4. Left out: every address for "
+        "itself.",
     )
-    engine: Engine | None = Field(default=None, description="sip: the Call-ID of SIP over UDP counts, not the address.")
+    engine: Engine | None = Field(
+        default=None,
+        description="sip: the Call-ID of SIP over UDP counts, too; with netmask 0 it alone, from whatever address.",
+    )
 
 
 class TunnelEntry(Section):
@@ -103,7 +107,9 @@ class ServiceEntry(Section):
     )
     scheduler_flags: SchedulerFlags = Field(default=(), description="Flags of the schedulers sh and mh.")
     one_packet: bool = Field(
-        default=False, description="Every UDP packet is scheduled for itself, without a connection (for DNS, say)."
+        default=False,
+        description="Every UDP packet is scheduled for itself, without a connection (for DNS, say). Persistence holds all "
+        "the same.",
     )
     persistence: PersistenceEntry | None = Field(
         default=None,

@@ -102,7 +102,7 @@ def netmask(text: str, family: str) -> int:
         length = ipaddress.IPv4Network(f"0.0.0.0/{text}").prefixlen
     except ValueError:
         raise Wrong(f"{shown(text)} is no mask of a network", "write one like 255.255.255.0") from None
-    if str(ipaddress.IPv4Network(f"0.0.0.0/{length}").netmask) != text or not length:
+    if str(ipaddress.IPv4Network(f"0.0.0.0/{length}").netmask) != text:
         raise Wrong(f"{shown(text)} is no mask of a network", "write one like 255.255.255.0")
     return length
 

@@ -103,7 +103,7 @@ def test_a_director_with_everything_is_shown(run: Run) -> None:
 
 
 def test_a_host_of_both_roles_is_shown_as_both(run: Run) -> None:
-    """Its own address is delivered locally; its interface is the file's."""
+    """Its own address keeps its method, as in the kernel; its interface is the file's."""
     output = run("show", "-", "--host", "d2", text=EVERYTHING).stdout
 
     assert output.startswith("d2: real server and director of the cluster shop\n")
@@ -112,7 +112,7 @@ def test_a_host_of_both_roles_is_shown_as_both(run: Run) -> None:
     assert "net/ipv4/conf/bond0/arp_ignore = 1" in sections(output)["sysctl"]
     document = json.loads(run("show", "-", "--host", "d2", "--json", text=EVERYTHING).stdout)
     forwarding = {each["address"]: each["forwarding"] for each in document["resources"]["destination"]}
-    assert forwarding["10.0.0.12"] == "local"
+    assert forwarding["10.0.0.12"] == "direct"
 
 
 def test_the_version_of_keepalived_can_be_named(run: Run) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from lbstates.clusterfile.findings import Path, suggestion
 from lbstates.clusterfile.model import Cluster
-from lbstates.clusterfile.reading import IPV4, IPV6, address_of, destinations, keys, single_ports, version_of
+from lbstates.clusterfile.reading import IPV4, IPV6, address_of, destinations, keys, ports, single_ports, version_of
 from lbstates.clusterfile.services import ServiceEntry
 
 from .remark import Declared, Remark
@@ -31,7 +31,7 @@ def _references(cluster: Cluster, declared: Declared) -> Iterator[Remark]:
 def _same_service(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     seen: dict[tuple[object, ...], int] = {}
     for place, service in enumerate(cluster.services):
-        for key in keys(service):
+        for key in keys(cluster, service):
             first = seen.setdefault(key, place)
             if first != place:
                 wrong = f"services[{first}] is {_said(key)}, too"
@@ -41,7 +41,24 @@ def _same_service(cluster: Cluster, _: Declared) -> Iterator[Remark]:
 
 def _said(key: tuple[object, ...]) -> str:
     kind, what, rest = key
-    return f"{kind} {what} {rest}".rstrip() if kind == "fwmark" else f"{kind} {what}:{rest}"
+    return f"{kind} {what} of IPv{rest}" if kind == "fwmark" else f"{kind} {what}:{rest}"
+
+
+def _marked_twice(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """A packet has one mark, and one with the mark of a service never gets to a service by address and port."""
+    seen: dict[tuple[object, ...], int] = {}
+    marking = [place for place, service in enumerate(cluster.services) if service.firewall_mark is not None]
+    for place in sorted(range(len(cluster.services)), key=lambda place: place not in marking):
+        service = cluster.services[place]
+        if service.vip is None:
+            continue
+        for port in single_ports(service) if ports(service) else ():
+            key = (service.protocol, service.vip, port)
+            first = seen.setdefault(key, place) if place in marking else seen.get(key, place)
+            if first != place:
+                wrong = f"the packets to {_said(key)} get the mark of services[{first}]"
+                yield Remark(("services", place), wrong, "leave that port out of one of the two")
+                break
 
 
 def _what_it_takes(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -85,9 +102,6 @@ def _scheduling(cluster: Cluster, _: Declared) -> Iterator[Remark]:
                 yield Remark((*here, "scheduler_flags"), wrong, f"use `scheduler: {of}`, or leave the flag out")
         if service.one_packet and service.protocol != "udp" and service.vip is not None:
             yield Remark((*here, "one_packet"), "only UDP has single packets", "use `protocol: udp`, or leave it out")
-        if service.one_packet and service.persistence is not None:
-            wrong = "with one_packet nothing is remembered of a client, so it cannot be persistent"
-            yield Remark((*here, "one_packet"), wrong, "leave one of the two out")
 
 
 def _persistence(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -98,6 +112,8 @@ def _persistence(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         here: Path = ("services", place, "persistence")
         if version_of(cluster, service) == IPV4 and (persistence.netmask or 0) > _LONGEST_IPV4:
             yield Remark((*here, "netmask"), f"{persistence.netmask} is too long for IPv4", "at most 32")
+        if version_of(cluster, service) == IPV6 and persistence.netmask == 0:
+            yield Remark((*here, "netmask"), "0 is too short for IPv6", "at least 1")
         if persistence.engine == "sip" and service.protocol != "udp":
             yield Remark((*here, "engine"), "the engine sip reads UDP only", "use `protocol: udp`, or leave it out")
 
@@ -200,6 +216,7 @@ _LONGEST_IPV4: Final = 32
 CHECKS: Final = (
     _references,
     _same_service,
+    _marked_twice,
     _what_it_takes,
     _scheduling,
     _persistence,
