@@ -68,8 +68,10 @@ class Case:
 
     @cached_property
     def own(self) -> frozenset[str]:
-        """The bare addresses of this host outside the loopback."""
-        return frozenset(_bare(it.address) for it in self.present if it.interface != "lo")
+        """The bare addresses of this host, without those that it has because it is a real server (lo, tunnels)."""
+        given = {it.identity for it in self.vips_on_lo()}
+        there = (it for it in self.present if it.interface != "lo" and it.identity not in given)
+        return frozenset(_bare(it.address) for it in there)
 
     @cached_property
     def interface(self) -> str:

@@ -40,11 +40,13 @@ def judge_vips(wanted: Iterable[Address], present: Iterable[Address], held: Coll
     `held`: those (bare) that it has as MASTER, because it is a director too.
     """
     there = list(present)
+    wanted = list(wanted)  # the same VIP may have to be on a tunnel's device, too
     for want in wanted:
         bare = _bare(want)
         same = [address for address in there if _bare(address) == bare]
+        shall = {it.interface for it in wanted if _bare(it) == bare}
         wider = [it for it in same if it.interface == want.interface and it.address != want.address]
-        elsewhere = [it for it in same if it.interface != want.interface and bare not in held]
+        elsewhere = [it for it in same if it.interface not in shall and bare not in held]
         if want not in same and not wider:
             yield error(
                 "S1", want.identity, f"{bare} is not on {want.interface}",

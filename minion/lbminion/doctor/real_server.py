@@ -24,7 +24,9 @@ def look(case: Case) -> Iterator[Symptom]:
     values = reading.settings(settings.interface_keys({*up, *devices}))
     if any(":" not in it.address for it in vips):
         yield from settings.judge_arp(values, [name for name in up if name not in devices])
-    yield from settings.judge_tunnel_filters(values, devices)
+    addressed = {it.interface for it in case.present if ":" not in it.address}
+    with_ipv4 = {it.interface for it in vips if ":" not in it.address}.intersection(devices)
+    yield from settings.judge_tunnel_filters(values, sorted(with_ipv4), addressed)
     mtus = [reading.mtu(it.interface) for it in case.present if it.address.partition("/")[0] in case.declared]
     yield from offloads.judge_clamps(case.wanted(Clamp), min((mtu for mtu in mtus if mtu), default=0) or 1500)
     known = [address for state in case.real_server for address in state.directors]

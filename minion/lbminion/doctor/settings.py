@@ -67,12 +67,17 @@ def judge_arp(values: Values, interfaces: Iterable[str]) -> Iterable[Symptom]:
             )  # fmt: skip
 
 
-def judge_tunnel_filters(values: Values, devices: Iterable[str]) -> Iterable[Symptom]:
-    """Judge the tunnel devices of a real server: what arrives there has a source that is routed elsewhere."""
+def judge_tunnel_filters(values: Values, devices: Iterable[str], addressed: Collection[str]) -> Iterable[Symptom]:
+    """Judge the tunnel devices of a real server: what arrives there has a source that is routed elsewhere.
+
+    `addressed`: the devices with an IPv4 address; on one without any the kernel takes loose for strict.
+    """
     for device in devices:
-        if effective(values, device, "rp_filter") == 1:
+        found = effective(values, device, "rp_filter")
+        if found == 1 or (found and device not in addressed):
+            what = "1 (strict)" if found == 1 else f"{found} (loose, and strict for a device without an address)"
             yield error(
-                "R4", f"net/ipv4/conf/{device}/rp_filter", f"1 (strict) takes effect on {device}",
+                "R4", f"net/ipv4/conf/{device}/rp_filter", f"{what} takes effect on {device}",
                 "packets that come out of the tunnel are dropped without a trace",
                 f"sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{device}.rp_filter=0 (the larger of both counts)",
             )  # fmt: skip

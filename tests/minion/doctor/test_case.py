@@ -56,6 +56,17 @@ def test_the_holder_is_the_one_that_has_the_vip_outside_the_loopback() -> None:
     assert director(Address("eth0", "10.0.0.100/24")).holding == {"web"}
 
 
+def test_a_vip_on_a_tunnel_does_not_make_its_holder() -> None:
+    """A director that is a real server of tunnelling too has it there all the time, MASTER or not."""
+    on_tunnel = Address("tunl0", "10.0.0.100/32")
+    there = (ETH0, on_tunnel)
+    found = case(
+        "d1", DIRECTORS, Keepalived(CONF, running=True), Address("lo", "10.0.0.100/32"), on_tunnel, present=there
+    )
+    assert found.holding == set()
+    assert "10.0.0.100" not in found.own
+
+
 def test_an_election_is_read_from_the_file_that_shall_be() -> None:
     """With the other directors' addresses of both families."""
     (election,) = director().elections()

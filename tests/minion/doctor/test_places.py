@@ -60,6 +60,14 @@ def test_a_vip_that_this_host_holds_as_master_may_be_on_its_card() -> None:
     assert not list(places.judge_vips([VIP], [OWN, VIP, Address("eth0", "10.0.0.100/24")], {"10.0.0.100"}))
 
 
+def test_a_vip_that_shall_be_on_a_tunnel_too_may_be_there() -> None:
+    """A real server of tunnelling has it on lo and on the device that packets come out of; what is missing is named."""
+    on_tunnel = Address("tunl0", "10.0.0.100/32")
+    assert not list(places.judge_vips([VIP, on_tunnel], [OWN, VIP, on_tunnel]))
+    (found,) = places.judge_vips([VIP, on_tunnel], [OWN, VIP])
+    assert (found.id, found.subject) == ("S1", "tunl0 10.0.0.100/32")
+
+
 @pytest.mark.pitfall("R7")
 def test_a_direct_real_server_behind_a_router_is_found() -> None:
     """With a tunnel it may be there; the loopback's networks reach nobody."""

@@ -57,7 +57,15 @@ def test_the_larger_of_all_and_the_interface_counts(
 def test_strict_filtering_on_a_tunnel_is_found(everywhere: str, here: str, wrong: int) -> None:
     """The larger counts, and 2 (loose) is larger than 1 (strict)."""
     values = {f"{CONF}/all/rp_filter": everywhere, f"{CONF}/tunl0/rp_filter": here}
-    assert ids(settings.judge_tunnel_filters(values, ["tunl0"])) == ["R4"] * wrong
+    assert ids(settings.judge_tunnel_filters(values, ["tunl0"], {"tunl0"})) == ["R4"] * wrong
+
+
+@pytest.mark.pitfall("R4")
+@pytest.mark.parametrize(("value", "wrong"), [("2", 1), ("0", 0)])
+def test_loose_filtering_on_a_tunnel_without_an_address_is_found(value: str, wrong: int) -> None:
+    """The kernel has nothing to be loose with there, and drops all that comes out of the tunnel."""
+    values = {f"{CONF}/tunl0/rp_filter": value}
+    assert ids(settings.judge_tunnel_filters(values, ["tunl0"], set())) == ["R4"] * wrong
 
 
 @pytest.mark.pitfall("I7")
