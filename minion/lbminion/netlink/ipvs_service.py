@@ -17,6 +17,7 @@ import msgspec
 
 from lbminion.errors import BadKernelMessage
 from lbstates.kinds.service import CLIENT_PREFIX, Persistence, Service, mark_identity, service_identity
+from lbstates.words import flags_of
 
 from . import ipvs_wire as wire
 from .ipvs_key import PROTOCOL_OF, UNKNOWN_PROTOCOL, address_text, family_of_key, key
@@ -32,8 +33,6 @@ _NETMASK: Final[dict[int, Struct]] = {socket.AF_INET: Struct(">I"), socket.AF_IN
 _ALL: Final = 0xFFFFFFFF
 _PERSISTENT, _HASHED, _ONE_PACKET = 0x1, 0x2, 0x4
 _SCHEDULER_FLAGS: Final = (0x08, 0x10, 0x20)
-_NAMES: Final = {"sh": ("sh-fallback", "sh-port", "flag-3"), "mh": ("mh-fallback", "mh-port", "flag-3")}
-_NAMES_OF_OTHERS: Final = ("flag-1", "flag-2", "flag-3")
 _WORD: Final = re.compile("[a-z0-9_]{1,15}")
 
 SHAPE: Final = Shape(
@@ -114,7 +113,7 @@ def _word(name: str, what: str) -> bytes:
 
 
 def _scheduler_flags(service: Service) -> int:
-    names = _NAMES.get(service.scheduler, _NAMES_OF_OTHERS)
+    names = flags_of(service.scheduler)
     flags = 0
     for name in service.flags:
         if name not in names:
@@ -125,7 +124,7 @@ def _scheduler_flags(service: Service) -> int:
 
 def _packed_netmask(family: int, prefix: int) -> bytes:
     longest = 8 * wire.ADDRESS_BYTES[family]
-    if not 1 <= prefix <= longest:
+    if not (family == socket.AF_INET6) <= prefix <= longest:
         raise ValueError(f"netmask {prefix} is out of range")
     return _NETMASK[family].pack(prefix if family == socket.AF_INET6 else _ALL << longest - prefix & _ALL)
 
@@ -189,7 +188,7 @@ def decode_service(specification: Values) -> Service | Foreign:
 
 
 def _flag_names(scheduler: str, flags: int) -> tuple[str, ...]:
-    names = _NAMES.get(scheduler, _NAMES_OF_OTHERS)
+    names = flags_of(scheduler)
     return tuple(sorted(name for name, flag in zip(names, _SCHEDULER_FLAGS, strict=True) if flags & flag))
 
 

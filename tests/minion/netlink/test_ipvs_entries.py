@@ -56,7 +56,7 @@ def services(draw: st.DrawFn) -> Service:
     )  # fmt: skip
     if draw(st.booleans()):
         return service
-    netmask = draw(st.integers(1, 128 if service.family == "ipv6" else 32))
+    netmask = draw(st.integers(1, 128) if service.family == "ipv6" else st.integers(0, 32))
     persistence = Persistence(draw(numbers), netmask, draw(st.sampled_from([None, "sip"])))
     return msgspec.structs.replace(service, persistence=persistence)
 
@@ -133,6 +133,7 @@ def test_ports_are_in_network_byte_order() -> None:
         ("172.28.128.200", None, b"\xff\xff\xff\xff"),
         ("172.28.128.200", 23, b"\xff\xff\xfe\x00"),
         ("172.28.128.200", 1, b"\x80\x00\x00\x00"),
+        ("172.28.128.200", 0, b"\x00\x00\x00\x00"),
     ],
 )
 def test_a_netmask_is_a_prefix_length_for_ipv6_and_a_mask_in_network_order_for_ipv4(

@@ -31,6 +31,9 @@ SERVICES = {
     "-A -u 172.28.128.200:80 -s rr -p 60 --pe sip": altered(
         WEB, protocol="udp", persistence=Persistence(60, 32, "sip")
     ),
+    "-A -u 172.28.128.200:80 -s rr -p 60 -M 0.0.0.0 --pe sip -o": altered(
+        WEB, protocol="udp", one_packet=True, persistence=Persistence(60, 0, "sip")
+    ),
     "-A -u 172.28.128.200:80 -s rr -o": altered(WEB, protocol="udp", one_packet=True),
     "-A -t 172.28.128.200:80 -s sh -b sh-fallback,sh-port": altered(
         WEB, scheduler="sh", flags=("sh-fallback", "sh-port")
