@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except BadConfig as error:
             _fail(str(error), EXIT_CONFIG)
-        except (HostError, KeepalivedError, StateError, Unusable, OSError, ValueError) as error:
+        except (HostError, KeepalivedError, StateError, Unusable, sqlite3.Error, OSError, ValueError) as error:
             _fail(str(error), EXIT_FAILED)
 
     return wrapped

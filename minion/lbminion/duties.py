@@ -104,9 +104,15 @@ class Duties:
         if generation > self._holdings.holding(cluster).staged:
             self._hello()
             return
-        if generation >= self._holdings.released(cluster):
+        if generation < self._holdings.released(cluster):
+            return
+        try:
             self._holdings.release(cluster, generation)
-            self._reconciler.ask(Look("push", cluster))
+        except sqlite3.Error as error:
+            # The beacons go on naming the generation, so it is asked for again.
+            logger.error("a release cannot be kept: %s; is the disk full?", error)  # noqa: TRY400 - no bug
+            return
+        self._reconciler.ask(Look("push", cluster))
 
     def _catch_up(self, cluster: str) -> None:
         """A state that came after its release (a second role's, say) is in force at once."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from lbstates.desired import role_of
@@ -129,11 +129,18 @@ class Reconciler:
             # Nothing is changed that could not be remembered as ours.
             outcome = Outcome(errors=(f"the minion's database: {error}; is the disk full?",))
         self.outcome = outcome
-        for cluster, generation in self._telling.concluded(trigger, outcome, self._clock() - started):
-            self._holdings.applied(cluster, generation)
+        self._note(self._telling.concluded(trigger, outcome, self._clock() - started))
         for look in looks:
             if look.command:
                 self.answer(Reconciled(look.cluster, look.command, told(outcome.healed), outcome.drift))
+
+    def _note(self, in_force: Iterable[tuple[str, int]]) -> None:
+        try:
+            for cluster, generation in in_force:
+                self._holdings.applied(cluster, generation)
+        except sqlite3.Error as error:
+            # The next look finds the host so, and notes it then.
+            logger.error("what is in force cannot be noted: %s; is the disk full?", error)  # noqa: TRY400 - no bug
 
     async def reconcile(self, trigger: str) -> Outcome:
         """Make the host so, and read it again to be sure."""

@@ -104,9 +104,15 @@ class Spool:
         return (row[0], row[1]) if row else NOTHING
 
     def acknowledged(self, position: Position) -> None:
-        """Forget everything up to and including a position: the master has journalled it."""
-        with transaction(self._connection):
-            self._connection.execute("DELETE FROM event WHERE (boot, sequence) <= (?, ?)", position)
+        """Forget everything up to and including a position: the master has journalled it.
+
+        What the disk does not let go of (it is full, and that takes room, too) goes with the next position.
+        """
+        try:
+            with transaction(self._connection):
+                self._connection.execute("DELETE FROM event WHERE (boot, sequence) <= (?, ?)", position)
+        except sqlite3.Error as error:
+            logger.error("events that the master has are kept, the disk lets none go: %s", error)  # noqa: TRY400
 
 
 def _as_many_as_fit(events: Iterable[tuple[Event, int]]) -> list[Event]:

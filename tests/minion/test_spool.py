@@ -36,6 +36,19 @@ async def test_events_of_one_pass_of_the_loop_are_committed_together(tmp_path: P
     assert store.after(NOTHING, 1000) == events
 
 
+async def test_a_full_disk_keeps_what_was_acknowledged_and_goes_on(tmp_path: Path) -> None:
+    """An acknowledgement comes from the link's reader, which must not end by it; the next one makes up for it."""
+    store = spool(tmp_path)
+    events = [store.add(KeepalivedStarted(str(number))) for number in range(3)]
+    store.flush()
+    store._connection.execute("PRAGMA query_only = ON")
+    store.acknowledged((store.boot, 1))
+    assert store.oldest() == (store.boot, 1)
+    store._connection.execute("PRAGMA query_only = OFF")
+    store.acknowledged((store.boot, 2))
+    assert store.oldest() == (store.boot, events[2].sequence)
+
+
 async def test_a_restart_begins_a_boot_above_every_earlier_one(tmp_path: Path) -> None:
     """(boot, sequence) is never used twice, and order is kept over restarts."""
     boots = []
