@@ -154,7 +154,7 @@ def test_the_kernels_own_rp_filter_is_judged(netns: Namespace) -> None:
 
     def ids() -> list[str]:
         values = reading.settings(settings.interface_keys(["v0"]))
-        return [it.id for it in settings.judge_tunnel_filters(values, ["v0"])]
+        return [it.id for it in settings.judge_tunnel_filters(values, ["v0"], {"v0"})]
 
     def write(key: str, value: str) -> None:
         Path("/proc/sys/net/ipv4/conf", key).write_text(value)

@@ -174,7 +174,7 @@ def test_tunnels_are_judged_on_both_ends(network: Ipvs) -> None:
         written("net/ipv4/conf/all/rp_filter", value)
         written("net/ipv4/conf/tunl0/rp_filter", "0")
         kernel = reading.settings(settings.interface_keys(["tunl0"]))
-        assert ids(*settings.judge_tunnel_filters(kernel, ["tunl0"])) == expected
+        assert ids(*settings.judge_tunnel_filters(kernel, ["tunl0"], {"tunl0"})) == expected
     run("ip", "link", "set", "doc0", "mtu", "1400")
     assert ids(*offloads.judge_paths([TUN], {TUN.address: reading.mtu("doc0")}, {})) == ["R5"]
     run("ip", "link", "set", "doc0", "mtu", "1520")
