@@ -8,12 +8,16 @@ from . import words
 from .kinds.service import Family, family_of
 from .typed import (
     AdvertInterval,
+    Announcements,
+    AnnouncementsOrNone,
     AuthPass,
     Count,
+    GarpDelay,
     Interface,
     Name,
     Part,
     Priority,
+    Seconds,
     Vrid,
     check_addresses,
     check_networks,
@@ -71,12 +75,12 @@ class Garp(Part, frozen=True):
     `lower_priority_repeat` times, `lower_priority_delay` seconds after somebody else claimed to be master.
     """
 
-    repeat: Count = 5
-    delay: Count = 5
-    refresh: Count = 60
-    refresh_repeat: Count = 1
-    lower_priority_repeat: Count = 2
-    lower_priority_delay: Count = 1
+    repeat: Announcements = 5
+    delay: GarpDelay = 5
+    refresh: Seconds = 60
+    refresh_repeat: Announcements = 1
+    lower_priority_repeat: AnnouncementsOrNone = 2
+    lower_priority_delay: GarpDelay = 1
 
 
 class VrrpInstance(Part, frozen=True):

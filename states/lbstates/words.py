@@ -35,6 +35,10 @@ MAX_AUTH_PASS: Final = 8
 MAX_WEIGHT: Final = 65535
 MAX_VRID: Final = 255
 MAX_MARK: Final = 2**31 - 1
+MAX_ANNOUNCEMENTS: Final = 1000
+"""At once. keepalived takes more, and does nothing else while it sends them."""
+MAX_GARP_DELAY: Final = 4294
+"""Seconds: keepalived counts microseconds in 32 bits."""
 MAX_DIRECTORS: Final = 24
 """So many priorities, five apart, fit between 1 and 254 with room for the fall of a director without its minion."""
 

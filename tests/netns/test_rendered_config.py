@@ -56,8 +56,9 @@ OPTIONS = {
     "interface": "vrrp: {interface: eth1}",
     "patient": "vrrp: {preempt_delay: 1000}",
     "stubborn": "vrrp: {preempt: false}",
-    "silent": "vrrp: {garp: {delay: 0, refresh: 0, lower_priority_repeat: 0, lower_priority_delay: 0}}",
-    "loud": "vrrp: {garp: {repeat: 100, delay: 4000, refresh: 86400, refresh_repeat: 100}}",
+    "silent": "vrrp: {garp: {repeat: 1, delay: 0, refresh: 0, lower_priority_repeat: 0, lower_priority_delay: 0}}",
+    "loud": "vrrp: {garp: {repeat: 1000, delay: 4294, refresh: 2678400, refresh_repeat: 1000, "
+    "lower_priority_repeat: 1000, lower_priority_delay: 4294}}",
 }
 
 

@@ -404,6 +404,12 @@ SECTIONS = {
     "no number left": (
         "vrrp: {reserved_virtual_router_ids: [1-255]}", "vrrp.reserved_virtual_router_ids", "1 VRRP instances have 0", "fewer",
     ),
+    "no announcement of a new master": ("vrrp: {garp: {repeat: 0}}", "vrrp.garp.repeat", "0 is less than", "at least 1"),
+    "no announcement at a refresh": ("vrrp: {garp: {refresh_repeat: 0}}", "vrrp.garp.refresh_repeat", "0 is less", "1"),
+    "announcements too late": ("vrrp: {garp: {delay: 4295}}", "vrrp.garp.delay", "4295 is more", "at most 4294"),
+    "a number with many digits": (
+        "instances: {web: {rules: [{table: 40000000000, to: default}]}}", "instances.web.rules[0].table", "more", "most 2147483647",
+    ),
     "number out of range": ("instances: {web: {virtual_router_id: 256}}", "instances.web.virtual_router_id", "more", "255"),
     "password of version 3": ("vrrp: {auth_pass: x, version: 3}", "vrrp.auth_pass", "has no password", "leave one"),
     "half seconds of version 2": ("vrrp: {advert_interval: 1.5, version: 2}", "vrrp.advert_interval", "whole", "version 3"),

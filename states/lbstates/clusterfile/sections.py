@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lbstates.words import MAX_VRID
+from lbstates.words import MAX_ANNOUNCEMENTS, MAX_GARP_DELAY, MAX_VRID
 
 from .fields import (
     AuthPass,
@@ -28,6 +28,7 @@ from .short import Section, ShortSection
 AdvertInterval = Annotated[float, Field(ge=0.01, le=40.95)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Seconds = Annotated[int, Field(ge=0, le=2678400)]
+GarpDelay = Annotated[int, Field(ge=0, le=MAX_GARP_DELAY)]
 Interfaces = Annotated[tuple[Interface, ...], Field(strict=False)]
 VirtualRouterId = Annotated[int, Field(ge=1, le=MAX_VRID)]
 
@@ -125,14 +126,18 @@ class InstanceEntry(Section):
 class Garp(Section):
     """How a new master announces its VIPs, by gratuitous ARP and unsolicited neighbour advertisements."""
 
-    repeat: Count = Field(default=5, description="How many announcements a new master sends at once.")
-    delay: Count = Field(default=5, description="Seconds until it sends them again.")
-    refresh: Count = Field(default=60, description="Seconds between announcements of a master that stays (0: none).")
-    refresh_repeat: Count = Field(default=1, description="How many at each of these times.")
-    lower_priority_repeat: Count = Field(
+    repeat: Annotated[int, Field(ge=1, le=MAX_ANNOUNCEMENTS)] = Field(
+        default=5, description="How many announcements a new master sends at once."
+    )
+    delay: GarpDelay = Field(default=5, description="Seconds until it sends them again.")
+    refresh: Seconds = Field(default=60, description="Seconds between announcements of a master that stays (0: none).")
+    refresh_repeat: Annotated[int, Field(ge=1, le=MAX_ANNOUNCEMENTS)] = Field(
+        default=1, description="How many at each of these times."
+    )
+    lower_priority_repeat: Annotated[int, Field(ge=0, le=MAX_ANNOUNCEMENTS)] = Field(
         default=2, description="How many after a director with lower priority claimed to be master."
     )
-    lower_priority_delay: Count = Field(default=1, description="Seconds until they are sent again.")
+    lower_priority_delay: GarpDelay = Field(default=1, description="Seconds until they are sent again.")
 
 
 class Vrrp(Section):

@@ -48,7 +48,7 @@ def word(error: ErrorDetails) -> tuple[str, str]:
     kind, value, context, path = error["type"], error["input"], error.get("ctx", {}), path_of(error)
     if kind in _LIMITS:
         limit, comparison, bound = _LIMITS[kind]
-        return f"{shown(value)} is {comparison} than possible", f"at {bound} {context[limit]:g}"
+        return f"{shown(value)} is {comparison} than possible", f"at {bound} {_number(context[limit])}"
     if kind in _WANTED:
         return _wrong_type(kind, value)
     match kind:
@@ -65,6 +65,11 @@ def word(error: ErrorDetails) -> tuple[str, str]:
         case _:
             said = str(error["msg"]), f"see {_describe(path)}"
     return said
+
+
+def _number(limit: float) -> str:
+    """Write a limit as people do: no 2.14748e+09."""
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
 
 
 def _describe(path: Path) -> str:

@@ -42,8 +42,13 @@ GARP: Final = {
 
 
 def read_garp(statement: Statement) -> tuple[str, int]:
-    """Read one garp keyword, of an instance or (with `vrrp_` before it) of all."""
-    return GARP[statement.keyword.removeprefix("vrrp_")], values.whole_seconds(first(statement), 0, 86_400)
+    """Read one garp keyword, of an instance or (with `vrrp_` before it) of all; raises `Wrong` where keepalived ignores it."""
+    field = GARP[statement.keyword.removeprefix("vrrp_")]
+    if field in ("repeat", "refresh_repeat"):
+        return field, max(1, values.integer(first(statement), 0, words.MAX_ANNOUNCEMENTS))  # as keepalived takes it
+    if field == "lower_priority_repeat":
+        return field, values.integer(first(statement), 0, words.MAX_ANNOUNCEMENTS)
+    return field, values.whole_seconds(first(statement), 0, 86_400 if field == "refresh" else words.MAX_GARP_DELAY)
 
 
 def _addresses(statement: Statement) -> list[tuple[Statement, Vip | Wrong]]:

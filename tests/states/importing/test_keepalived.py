@@ -97,6 +97,8 @@ def test_a_file_with_nothing_to_import_is_the_one_error(keepalived: Import, text
             "garp_master_delay 10\ngarp_lower_prio_repeat 3",
             {"version": 2, "garp": {"delay": 10, "lower_priority_repeat": 3}},
         ),
+        # keepalived announces once at least, and ignores a delay that it cannot count.
+        ("garp_master_repeat 0\ngarp_lower_prio_delay 5000", {"version": 2, "garp": {"repeat": 1}}),
         ("unicast_src_ip 10.0.0.2\nunicast_peer {\n10.0.0.3\n}", {"version": 2, "mode": "unicast"}),
     ],
 )

@@ -35,7 +35,8 @@ def _same_service(cluster: Cluster, _: Declared) -> Iterator[Remark]:
             first = seen.setdefault(key, place)
             if first != place:
                 wrong = f"services[{first}] is {_said(key)}, too"
-                yield Remark(("services", place), wrong, "give it another port, or make one service of the two")
+                right = "give it another mark" if key[0] == "fwmark" else "give it another port"
+                yield Remark(("services", place), wrong, f"{right}, or make one service of the two")
                 break
 
 
