@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lbstates.compile import compile_cluster
-from lbstates.desired import ROLES, DirectorState, Host, Role, RoleState
+from lbstates.desired import ROLES, DirectorState, Host, RealServerState, Role, RoleState
 from lbstates.errors import CannotDerive
 from lbstates.kinds.clamp import Clamp
 from lbstates.kinds.kind import Resource
@@ -40,13 +40,17 @@ class Unshown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What a cluster file makes of one host. `assumed`: what only the host itself knows, and what was taken for it."""
+    """What a cluster file makes of one host. `assumed`: what only the host itself knows, and what was taken for it.
+
+    `masqueraded`: it is the real server of a service that needs nothing on it but a default route through a director.
+    """
 
     host: str
     cluster: str
     roles: tuple[str, ...]
     resources: tuple[Resource, ...]
     assumed: dict[str, str]
+    masqueraded: bool = False
 
 
 def director_state(cluster: Cluster, before: Cluster | None = None) -> DirectorState:
@@ -71,7 +75,13 @@ def host_view(cluster: Cluster, host: str, taken: Assumptions, before: Cluster |
         raise Unshown(str(error)) from error
     if any(isinstance(resource, Clamp) for resource in resources):
         assumed["MTU"] = str(MTU)
-    return HostView(host, cluster.cluster, tuple(roles), tuple(resources), assumed)
+    return HostView(host, cluster.cluster, tuple(roles), tuple(resources), assumed, _masqueraded(states, host))
+
+
+def _masqueraded(states: Mapping[Role, RoleState], host: str) -> bool:
+    state = states["realserver"]
+    answers = state.answers if isinstance(state, RealServerState) else ()
+    return any(it.forwarding == "masquerade" and host in it.hosts for it in answers)
 
 
 def _director_state(states: Mapping[Role, RoleState]) -> DirectorState:

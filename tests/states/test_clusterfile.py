@@ -339,6 +339,22 @@ def test_one_entry_without_the_family_of_the_vip_is_named() -> None:
     assert "r1 has no IPv6 address" in finding.wrong
 
 
+TWO_NETWORKS = """\
+cluster: shop
+directors: {d1: 10.0.0.2, d2: 10.0.0.3}
+real_servers: {r1: 192.168.1.11}
+vips: {web: 10.0.0.100/24, inside: 192.168.1.1/24}
+instances: {inside: {interface: eth1}}
+services: [{vip: web, port: 80, forwarding: masquerade}]
+"""
+
+
+def test_a_vip_that_is_the_gateway_of_masqueraded_real_servers_needs_no_service() -> None:
+    """It is on the other interface of the directors, in a network of which they name no address."""
+    assert check(TWO_NETWORKS).findings == ()
+    assert _one(TWO_NETWORKS.replace("masquerade", "tunnel")).wrong == "no service uses inside"
+
+
 # What is appended to the five-VM file (its last service is services[0]), field, in what is wrong, in what is right.
 SERVICE = "  - {vip: web, port: 81"
 RULES = {

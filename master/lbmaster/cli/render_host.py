@@ -32,7 +32,12 @@ def host_page(view: HostView) -> Page:
         lines.append(Line(f"Assumed, because only the host itself knows: {taken}", "warn"))
     for title, section in _sections(view.resources):
         lines += [Line(), Line(f"{title}:", "bold"), *(Line(text, indent=INDENT if text else 0) for text in section)]
-    if not view.resources:
+    if view.masqueraded:
+        lines += [
+            Line(),
+            Line("Masquerading needs nothing of lbmaster here; the default route must lead to a director."),
+        ]
+    elif not view.resources:
         lines.append(Line("Nothing: no service needs this host."))
     return tuple(lines)
 

@@ -8,7 +8,8 @@ from tests.master.cli.conftest import Run
 
 from lbmaster.cli.page import Line
 from lbmaster.cli.render_host import host_document, host_page
-from lbmaster.offline import HostView
+from lbmaster.offline import Assumptions, HostView, host_view
+from lbstates.clusterfile import parse
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.mark import Mark
 from lbstates.kinds.module import Module
@@ -205,4 +206,17 @@ def test_a_host_without_a_service_has_nothing() -> None:
     """And that is said."""
     assert host_page(HostView("r3", "shop", ("realserver",), (), {}))[-1] == Line(
         "Nothing: no service needs this host."
+    )
+
+
+def test_a_masqueraded_real_server_is_said_to_need_a_default_route() -> None:
+    """Nothing is made there, and still a service uses it."""
+    text = (
+        "cluster: shop\ndirectors: {d1: 10.0.0.2}\nreal_servers: {r1: 10.0.0.11}\nvips: {web: 10.0.0.100/24}\n"
+        "services: [{vip: web, port: 80, forwarding: masquerade}]\n"
+    )
+    view = host_view(parse(text, "x"), "r1", Assumptions())
+    assert view.resources == ()
+    assert host_page(view)[-1] == Line(
+        "Masquerading needs nothing of lbmaster here; the default route must lead to a director."
     )

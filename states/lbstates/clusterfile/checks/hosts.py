@@ -70,7 +70,9 @@ def _networks(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if network.version == IPV4 and interface.ip in (network.network_address, network.broadcast_address):
             yield Remark(("vips", name), f"{interface.ip} is no host's address in {network}", "choose one between")
         # A VIP on an interface of its own is in a network that the directors' addresses say nothing about.
-        remarks = [] if vip.interface is not None else list(_directors_in(network, name, cluster))
+        entry = cluster.instances.get(cluster.instance_of(name))
+        elsewhere = vip.interface is not None or (entry is not None and entry.interface is not None)
+        remarks = [] if elsewhere else list(_directors_in(network, name, cluster))
         yield from remarks
         if not any(remark.path == ("vips", name) for remark in remarks):
             yield from _real_servers_in(network, name, cluster)
@@ -82,7 +84,11 @@ def _directors_in(network: Network, vip: str, cluster: Cluster) -> Iterator[Rema
     outside = [name for name, address in known.items() if ipaddress.ip_address(address) not in network]
     if outside and len(outside) == len(known):
         wrong = f"the VIP is outside the network of the directors ({', '.join(known.values())})"
-        yield Remark(("vips", vip), wrong, "choose an address in their network, with that network's prefix length")
+        yield Remark(
+            ("vips", vip),
+            wrong,
+            "choose an address in their network, with that network's prefix length, or name its `interface`",
+        )
         return
     for name in outside:
         wrong = f"{known[name]} is outside the network {network} of the VIP {vip}"

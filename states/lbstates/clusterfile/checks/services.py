@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
@@ -208,8 +209,24 @@ def _empty(cluster: Cluster, _: Declared) -> Iterator[Remark]:
 def _unused_vips(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     if not cluster.services:
         return
-    for vip in cluster.vips.keys() - {service.vip for service in cluster.services}:
+    gateways = _gateways(cluster)
+    for vip in cluster.vips.keys() - {service.vip for service in cluster.services} - gateways:
         yield Remark(("vips", vip), f"no service uses {vip}", "add a service, or leave the VIP out", warning=True)
+
+
+def _gateways(cluster: Cluster) -> set[str]:
+    """Name the VIPs that masqueraded real servers may have as their default gateway: those in their network."""
+    masqueraded = {
+        ipaddress.ip_address(address)
+        for service in cluster.services
+        for name, entry in destinations(cluster, service).items()
+        if (entry.forwarding or service.forwarding) == "masquerade"
+        and (server := cluster.real_servers.get(name)) is not None
+        for address in (server.address, server.address6)
+        if address is not None
+    }
+    networks = {name: ipaddress.ip_interface(vip.address).network for name, vip in cluster.vips.items()}
+    return {name for name, network in networks.items() if any(address in network for address in masqueraded)}
 
 
 _LONGEST_IPV4: Final = 32
