@@ -1,7 +1,7 @@
 """Bringing spooled events to the master, in order, until each is acknowledged: go-back-N over the uplink.
 
-The master acknowledges the last event in its journal. What follows is sent in batches, at most `WINDOW` events ahead;
-when nothing is acknowledged for a while, or the same position twice (the master saw a gap), sending starts again
+The master acknowledges the last event in its journal. What follows is sent in batches, at most `WINDOW` events and
+`MESSAGES` batches ahead; when nothing is acknowledged for a while, or the same position twice (the master saw a gap), sending starts again
 behind the last acknowledged event. The master skips what it has.
 """
 
@@ -17,6 +17,8 @@ from .spool import NOTHING, Position, Spool
 
 BATCH: Final = 500
 WINDOW: Final = 5000
+MESSAGES: Final = 32
+"""In flight at most; with what the spool gives at once (`spool.READ_BYTES`) that bounds the memory, too."""
 PATIENCE_TICKS: Final = 3
 
 
@@ -50,12 +52,15 @@ class Delivery:
 
     def pump(self) -> None:
         """Send what is spooled and not yet sent, as far as the window allows."""
-        while self._acked is not None and sum(count for _, count in self._flying) < WINDOW:
+        while self._acked is not None and self._has_room():
             events = self._spool.after(self._sent, BATCH)
             if not events or not self._send(Events(*self._before(events[0]), tuple(events))):
                 return
             self._sent = (events[-1].boot, events[-1].sequence)
             self._flying.append((self._sent, len(events)))
+
+    def _has_room(self) -> bool:
+        return len(self._flying) < MESSAGES and sum(count for _, count in self._flying) < WINDOW
 
     def _before(self, first: Event) -> Position:
         """Name the event before the first that is sent: none, if what the master lacks is not kept here any more.

@@ -163,3 +163,25 @@ def test_a_master_that_lost_what_it_acknowledged_gets_the_rest(tmp_path: Path) -
     delivery.acknowledged(master.last)
     assert [sequence for boot, sequence in master.journal if boot == spool.boot] == [1, 2, 3, 4, 5, 11, 12]
     assert [sequence for boot, sequence in master.journal if boot == restarted.boot] == [1, 2]
+
+
+def test_large_events_are_not_all_sent_at_once(tmp_path: Path) -> None:
+    """A master that is slow to acknowledge must not have a minion queue gigabytes."""
+    import asyncio
+
+    spool = Spool(open_store(tmp_path), lambda: None)
+
+    async def raise_events() -> None:
+        for _ in range(200):
+            spool.add(KeepalivedStarted("x" * 700_000))
+        spool.flush()
+
+    asyncio.run(raise_events())
+    sent: list[int] = []
+    delivery = Delivery(spool, lambda message: not sent.append(len(message.events)))
+    delivery.connected()
+    delivery.acknowledged(NOTHING)
+    assert len(sent) == module.MESSAGES
+    assert sum(sent) < 200
+    delivery.acknowledged((spool.boot, sum(sent[:2])))
+    assert len(sent) == module.MESSAGES + 2
