@@ -14,7 +14,7 @@ import msgspec
 
 from . import placement
 from .balancing import IpvsOptions, ServiceDestination, SyncOptions, TimeoutOptions, VirtualService
-from .clusterfile.reading import address_of, bare, destinations, ports, single_ports, version_of
+from .clusterfile.reading import address_of, bare, destinations, own_ports, ports, single_ports, version_of
 from .desired import Answer, DirectorState, Host, RealServerState, Role, RoleState
 from .kinds.destination import Forwarding, Tunnel
 from .kinds.service import CLIENT_PREFIX, Persistence, family_of
@@ -52,14 +52,18 @@ def _real_servers(cluster: Cluster) -> RealServerState:
 
 
 def _answers(cluster: Cluster, service: ServiceEntry) -> Iterator[Answer]:
-    """Yield one answer per forwarding method; nothing for packets that somebody else marks: nobody knows their VIP."""
+    """Yield one answer per forwarding method, and one more per further port that a real server has of its own.
+
+    Nothing for packets that somebody else marks: nobody knows their VIP.
+    """
     if service.vip is None:
         return
     vip = bare(cluster.vips[service.vip].address)
-    hosts: dict[Forwarding, dict[str, int]] = {}
+    hosts: dict[tuple[Forwarding, int], dict[str, int]] = {}
     for name, entry in destinations(cluster, service).items():
-        hosts.setdefault(entry.forwarding or service.forwarding, {})[name] = entry.port or 0
-    for forwarding, listening in hosts.items():
+        for place, port in enumerate(own_ports(entry)):
+            hosts.setdefault((entry.forwarding or service.forwarding, place), {})[name] = port
+    for (forwarding, _), listening in hosts.items():
         yield Answer(vip, service.protocol, ports(service), forwarding, listening, _tunnel(service, forwarding))
 
 
@@ -206,7 +210,11 @@ def _either(own: _Value | None, common: _Value) -> _Value:
 def _services(cluster: Cluster, before: DirectorState | None) -> Iterator[VirtualService]:
     marks = _marks(cluster, before)
     for place, service in enumerate(cluster.services):
-        found = tuple(_destination(cluster, service, *each) for each in destinations(cluster, service).items())
+        found = tuple(
+            (_destination(cluster, service, name, entry), own)
+            for name, entry in destinations(cluster, service).items()
+            for own in own_ports(entry)
+        )
         for port in (0,) if place in marks else single_ports(service):
             yield _service(cluster, service, port, marks.get(place, 0), found)
 
@@ -238,18 +246,15 @@ def _at(destination: ServiceDestination, port: int) -> ServiceDestination:
     return msgspec.structs.replace(destination, port=port)
 
 
-def _destination(
-    cluster: Cluster, service: ServiceEntry, name: str, entry: DestinationEntry
-) -> tuple[ServiceDestination, int]:
-    """Describe a real server's part in a service, and the port of its own that it has there (0: none)."""
+def _destination(cluster: Cluster, service: ServiceEntry, name: str, entry: DestinationEntry) -> ServiceDestination:
+    """Describe a real server's part in a service, but for its port."""
     server = cluster.real_servers[name]
     version = version_of(cluster, service)
     forwarding = entry.forwarding or service.forwarding
     # A tunnel may carry one family in the other; the checks have seen to it that nothing else has to.
     address = address_of(server, version) or server.address
     lower, upper = entry.lower_threshold, entry.upper_threshold
-    described = ServiceDestination(address, 0, entry.weight, forwarding, upper, lower, _tunnel(service, forwarding))
-    return described, entry.port or 0
+    return ServiceDestination(address, 0, entry.weight, forwarding, upper, lower, _tunnel(service, forwarding))
 
 
 def _tunnel(service: ServiceEntry, forwarding: Forwarding) -> Tunnel | None:

@@ -373,6 +373,18 @@ RULES = {
         f"{SERVICE}, real_servers: {{netology1: {{upper_threshold: 5, lower_threshold: 6}}}}}}",
         "real_servers.netology1.lower_threshold", "above the upper", "smaller",
     ),
+    "several ports of a real server that packets keep": (
+        f"{SERVICE}, real_servers: {{netology1: {{ports: [81, 8081]}}}}}}",
+        "real_servers.netology1.ports", "answers on the port of the service", "masquerade",
+    ),
+    "the same destination twice (I14)": (
+        f"{SERVICE}, forwarding: masquerade, real_servers: {{netology1: {{ports: [8081, 8081]}}}}}}",
+        "real_servers.netology1.ports", "stands here twice", "each port once",
+    ),
+    "both port and ports of a real server": (
+        f"{SERVICE}, forwarding: masquerade, real_servers: {{netology1: {{port: 81, ports: [8081]}}}}}}",
+        "real_servers.netology1.ports", "both given", "one of the two",
+    ),
     "both port and ports": (f"{SERVICE}, ports: [82]}}", "", "both given", "one of the two"),
     "range backwards": ("  - {vip: web, ports: [90-80]}", "ports[0]", "no range", "10-20"),
     "range beyond the last port": ("  - {vip: web, ports: [80, 65000-70000]}", "ports[1]", "no range", "65535"),

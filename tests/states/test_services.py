@@ -7,7 +7,7 @@ import pytest
 
 from lbstates.clusterfile import parse
 from lbstates.compile import compile_cluster
-from lbstates.desired import DirectorState
+from lbstates.desired import DirectorState, RealServerState
 from lbstates.ipvsadm_save import save
 from lbstates.resources import HostFacts, resources_for
 
@@ -37,6 +37,20 @@ def test_packets_are_scheduled_singly_and_stay_on_one_real_server() -> None:
     """The kernel keeps the template of a client for one-packet services, too; for SIP this is how it is meant."""
     sip = "{vip: web, port: 5060, protocol: udp, one_packet: true, persistence: {timeout: 60, netmask: 0, engine: sip}}"
     assert _table(sip) == ["-A -u 10.0.0.100:5060 -s wlc -p 60 -M 0.0.0.0 --pe sip -o"]
+
+
+def test_a_real_server_with_several_ports_is_as_many_destinations() -> None:
+    """Of the same weight; and it has to listen on each of them."""
+    text = "{vip: web, port: 80, forwarding: masquerade, real_servers: {r1: {weight: 2, ports: [8080, 8081]}}}"
+    facts = HostFacts({"10.0.0.2": "eth0"}, "2.2.7", "/run/fifo")
+    assert save(resources_for(_state(text), "d1", facts)) == [
+        "-A -t 10.0.0.100:80 -s wlc",
+        "-a -t 10.0.0.100:80 -r 10.0.0.11:8080 -m -w 2",
+        "-a -t 10.0.0.100:80 -r 10.0.0.11:8081 -m -w 2",
+    ]
+    answers = compile_cluster(parse(f"{CLUSTER}  - {text}\n", "x"))["realserver"]
+    assert isinstance(answers, RealServerState)
+    assert [answer.hosts for answer in answers.answers] == [{"r1": 8080}, {"r1": 8081}]
 
 
 def test_flags_by_number_become_what_the_scheduler_calls_them() -> None:

@@ -56,6 +56,11 @@ def single_ports(service: ServiceEntry) -> tuple[int, ...]:
     return tuple(dict.fromkeys(port for text in ports(service) for port in port_range(text))) or (0,)
 
 
+def own_ports(entry: DestinationEntry) -> tuple[int, ...]:
+    """Return the ports of its own that a real server has in a service; (0,) for the one that the client named."""
+    return entry.ports or (entry.port or 0,)
+
+
 def keys(cluster: Cluster, service: ServiceEntry) -> Iterator[tuple[object, ...]]:
     """Yield what the kernel would tell the virtual services of an entry apart by; nothing for a mark of our own choice."""
     if service.firewall_mark is None:

@@ -38,6 +38,11 @@ class DestinationEntry(ShortSection):
         default=None,
         description="Where it answers, if not on the service's port; only masquerading can change the port.",
     )
+    ports: Annotated[tuple[Port, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None,
+        description="Several ports on it, each a destination of its own with this weight (and these thresholds); only "
+        "with masquerading.",
+    )
     forwarding: Forwarding | None = Field(default=None, description="As in the service, where it differs.")
     upper_threshold: Threshold = Field(
         default=0, description="With so many connections it gets no new ones (0: no limit)."

@@ -78,21 +78,34 @@ def _name_real_servers(
     return found
 
 
-def _usable(service: Service, names: Mapping[str, str], notes: Notebook) -> list[Destination]:
-    found: dict[str, Destination] = {}
+def _usable(service: Service, names: Mapping[str, str], notes: Notebook) -> list[list[Destination]]:
+    """Return the destinations on each real server: several if they differ by nothing but their port."""
+    found: dict[str, list[Destination]] = {}
     for one in service.destinations:
         if one.address not in names:
             continue
-        if one.address in found:
-            said = f"{one.address} is a real server of this service already, with port {found[one.address].port}"
+        others = found.setdefault(one.address, [])
+        if others and not (_alike(one, others[0]) and one.port and others[0].port):
+            said = (
+                f"{one.address} is a real server of this service already, with port {others[0].port} and other settings"
+            )
             notes.wrong(one.place, "real_server", f"{said}; this one is left out", "give the host a second address")
             continue
-        found[one.address] = one
+        others.append(one)
     return list(found.values())
 
 
+def _alike(one: Destination, other: Destination) -> bool:
+    same = (one.weight, one.upper, one.lower) == (other.weight, other.upper, other.lower)
+    return same and one.forwarding == other.forwarding == "masquerade"
+
+
 def _service(
-    service: Service, usable: Sequence[Destination], vips: Mapping[str, str], names: Mapping[str, str], notes: Notebook
+    service: Service,
+    usable: Sequence[Sequence[Destination]],
+    vips: Mapping[str, str],
+    names: Mapping[str, str],
+    notes: Notebook,
 ) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     if service.mark:
@@ -108,11 +121,13 @@ def _service(
         entry["one_packet"] = True
     if service.persistence is not None:
         entry["persistence"] = _persistence(service.persistence)
-    method, tunnel = _common(usable)
+    method, tunnel = _common([one for some in usable for one in some])
     entry["forwarding"] = method
     if tunnel is not None and tunnel != Tunnel():
         entry["tunnel"] = _tunnel(tunnel)
-    entry["real_servers"] = {names[one.address]: _destination(one, service, method, tunnel, notes) for one in usable}
+    entry["real_servers"] = {
+        names[some[0].address]: _destination(some, service, method, tunnel, notes) for some in usable
+    }
     return entry
 
 
@@ -140,9 +155,14 @@ def _tunnel(tunnel: Tunnel) -> dict[str, Any]:
     return fields
 
 
-def _destination(one: Destination, service: Service, method: str, tunnel: Tunnel | None, notes: Notebook) -> object:
+def _destination(
+    some: Sequence[Destination], service: Service, method: str, tunnel: Tunnel | None, notes: Notebook
+) -> object:
+    one = some[0]
     fields: dict[str, Any] = {"weight": one.weight}
-    if one.forwarding == "masquerade" and one.port != service.port:
+    if len(some) > 1:
+        fields["ports"] = [each.port for each in some]
+    elif one.forwarding == "masquerade" and one.port != service.port:
         fields["port"] = one.port
     if one.forwarding != method:
         fields["forwarding"] = one.forwarding

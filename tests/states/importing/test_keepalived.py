@@ -460,15 +460,25 @@ def test_a_service_without_real_servers_is_none(keepalived: Import) -> None:
     assert any("it has no real server" in remark for remark in said(imported, "dropped"))
 
 
-def test_one_host_twice_in_a_service_is_an_error(keepalived: Import) -> None:
-    """With two ports it cannot be expressed; the very same one keepalived itself passes over."""
-    twice = BOTH.replace("lb_kind DR", "lb_kind NAT").replace(REAL, REAL + REAL + REAL.replace(" 80", " 81"))
-    imported = keepalived(twice)
+TWICE = BOTH.replace("lb_kind DR", "lb_kind NAT").replace(REAL, REAL + REAL + REAL.replace(" 80", " 81"))
+
+
+def test_a_host_may_have_several_ports_in_a_service(keepalived: Import) -> None:
+    """The very same destination keepalived itself passes over."""
+    imported = keepalived(TWICE)
+
+    assert service(imported)["real_servers"] == {"r-10-0-0-10": {"weight": 1, "ports": [80, 81]}}
+    assert not said(imported, "wrong")
+    assert len(said(imported, "dropped")) == 1
+
+
+def test_several_ports_of_a_host_with_different_weights_are_an_error(keepalived: Import) -> None:
+    """They cannot be expressed; the file is written without the second one."""
+    imported = keepalived(TWICE.replace(" 81 {\n weight 1", " 81 {\n weight 2"))
 
     assert [remark.split(": ")[2] for remark in said(imported, "wrong")] == [
-        "10.0.0.10 is a real server of this service already, with port 80; this one is left out"
+        "10.0.0.10 is a real server of this service already, with port 80 and other settings; this one is left out"
     ]
-    assert len(said(imported, "dropped")) == 1
 
 
 def test_a_director_may_be_a_real_server(keepalived: Import) -> None:

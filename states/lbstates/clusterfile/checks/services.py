@@ -9,7 +9,7 @@ from typing import Final
 from lbstates.clusterfile.findings import Path, suggestion
 from lbstates.clusterfile.model import Cluster
 from lbstates.clusterfile.reading import IPV4, IPV6, address_of, destinations, keys, ports, single_ports, version_of
-from lbstates.clusterfile.services import ServiceEntry
+from lbstates.clusterfile.services import DestinationEntry, ServiceEntry
 
 from .remark import Declared, Remark
 
@@ -145,6 +145,8 @@ def _destinations(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         for name, entry in service.real_servers.items():
             here: Path = ("services", place, "real_servers", name)
             forwarding = entry.forwarding or service.forwarding
+            if entry.ports is not None:
+                yield from _several_ports((*here, "ports"), entry, forwarding)
             if entry.port is not None and forwarding != "masquerade" and (entry.port,) != single_ports(service):
                 wrong = f"with {forwarding} forwarding a real server answers on the port of the service"
                 yield Remark((*here, "port"), wrong, "leave `port` out, or use `forwarding: masquerade`")
@@ -154,6 +156,16 @@ def _destinations(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if service.real_servers and not any(entry.weight for entry in service.real_servers.values()):
             path: Path = ("services", place, "real_servers")
             yield Remark(path, "all weights are 0: nobody takes connections", "give one a weight", warning=True)
+
+
+def _several_ports(path: Path, entry: DestinationEntry, forwarding: str) -> Iterator[Remark]:
+    if entry.port is not None:
+        yield Remark(path, "port and ports are both given", "write one of the two")
+    if forwarding != "masquerade":
+        wrong = f"with {forwarding} forwarding a real server answers on the port of the service"
+        yield Remark(path, wrong, "leave `ports` out, or use `forwarding: masquerade`")
+    if len(set(entry.ports or ())) < len(entry.ports or ()):
+        yield Remark(path, "a port stands here twice", "name each port once")
 
 
 def _reachable(cluster: Cluster, _: Declared) -> Iterator[Remark]:
