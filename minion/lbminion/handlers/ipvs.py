@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from lbminion.errors import ChangeError, NoIpvs
 from lbminion.netlink.ipvs import Ipvs
@@ -10,6 +11,8 @@ from lbminion.netlink.ipvs_table import Snapshot, Table
 from lbstates.plan import Change, Resources
 
 from .handler import Observed, Wanted
+
+_MODULE: Final = "ip_vs"
 
 
 class IpvsTable:
@@ -32,7 +35,7 @@ class IpvsTable:
         return self._ipvs
 
     async def observe(self, wanted: Wanted) -> Observed:
-        if not (wanted["service"] or wanted["destination"]):
+        if not _concerned(wanted):
             return {"service": {}, "destination": {}}
         table = self._snapshot(self.table()).table
         self.foreign = frozenset(table.foreign)
@@ -47,7 +50,7 @@ class IpvsTable:
 
     def changed(self, wanted: Wanted, observed: Resources) -> bool:
         """By the newest snapshot, so that the table is read once a second and not twice."""
-        if self._newest is None or not (wanted["service"] or wanted["destination"]):
+        if self._newest is None or not _concerned(wanted):
             return False
         services, destinations = self._newest.services, self._newest.destinations
         return services != observed["service"] or destinations != observed["destination"]
@@ -66,3 +69,8 @@ class IpvsTable:
         if self._ipvs is not None:
             self._ipvs.close()
             self._ipvs = None
+
+
+def _concerned(wanted: Wanted) -> bool:
+    """Whether the table is any of our business: a director's is also before it has services, if only to tell what is there."""
+    return bool(wanted["service"] or wanted["destination"] or _MODULE in wanted.get("module", ()))
