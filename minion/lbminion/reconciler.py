@@ -53,6 +53,7 @@ class Reconciler:
         self._contests: Contests[Key] = Contests()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._staging: set[Stage] = set()
+        self._waiting: set[Look] = set()
         self._seen: tuple[Wanted, Resources] | None = None
         self._tried: frozenset[Key] = frozenset()
         self._unsure = ""
@@ -62,7 +63,14 @@ class Reconciler:
         self.outcome = Outcome()
 
     def ask(self, job: Job) -> None:
-        """Queue a job; it is done when the ones before it are. A state that is being staged is not staged twice."""
+        """Queue a job; it is done when the ones before it are.
+
+        A state that is being staged is not staged twice; a flood of happenings that ask for the same look asks once.
+        """
+        if isinstance(job, Look):
+            if job in self._waiting:
+                return
+            self._waiting.add(job)
         if isinstance(job, Stage):
             if job in self._staging:
                 return
@@ -75,6 +83,7 @@ class Reconciler:
             jobs = [await self._jobs.get()]
             while not self._jobs.empty():
                 jobs.append(self._jobs.get_nowait())
+            self._waiting.clear()
             self._working = True
             for job in jobs:
                 if isinstance(job, Stage):

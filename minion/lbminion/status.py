@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -40,11 +41,14 @@ _WHY: Final[dict[Why, str]] = {
 
 def undone(outcome: Outcome) -> tuple[str, ...]:
     """Say what a look did not make as declared: at most twenty lines and one that counts the rest."""
-    lines = [f"{change.describe()} (not done)" for change in outcome.remaining]
-    lines += [f"{change.describe()} ({_WHY[why]})" for change, why in outcome.left]
-    lines += outcome.errors
-    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return (*lines[:_SHOWN], *more)
+    lines = chain(
+        (f"{change.describe()} (not done)" for change in outcome.remaining),
+        (f"{change.describe()} ({_WHY[why]})" for change, why in outcome.left),
+        outcome.errors,
+    )
+    # Asked for every second: what is not shown is not described.
+    more = len(outcome.remaining) + len(outcome.left) + len(outcome.errors) - _SHOWN
+    return (*islice(lines, _SHOWN), *([f"and {more} more"] if more > 0 else ()))
 
 
 def _file(runtime: Path) -> Path:

@@ -354,6 +354,23 @@ async def test_nothing_is_looked_at_again_while_nothing_changes(scene: Scene) ->
     assert not scene.host.looks.is_set()
 
 
+async def test_a_flood_of_happenings_asks_for_one_look(scene: Scene) -> None:
+    """While the host is looked at, what waits does not grow with what happens; nothing that happened goes unseen."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.host.may_look.clear()
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.host.looks.wait()
+        for _ in range(10_000):
+            scene.reconciler.ask(Look("address lo 172.28.128.200/32 vanished"))
+        assert scene.reconciler._jobs.qsize() == 1
+        scene.host.looks.clear()
+        scene.host.may_look.set()
+        await scene.idle()
+        assert scene.host.looks.is_set()
+
+
 async def test_what_was_there_already_is_said_to_be_adopted(scene: Scene) -> None:
     """Once; it goes when the file does not want it any more."""
     vip = Address("lo", "172.28.128.200/32")
