@@ -122,6 +122,10 @@ def _route(route: Route, instance: VrrpInstance, host: str, facts: HostFacts, ve
     if route.interface is not None:
         place = f"`interface` of a route of the instance {instance.name}"
         words += ["dev", existing(host, route.interface, place, facts)]
+    if route.source is not None:
+        words += ["src", route.source]
+    if route.metric is not None:
+        words += ["metric", str(route.metric)]
     if route.table is not None:
         words += ["table", str(route.table)]
     if route.interface is None and not keepalived_versions.can("track routes without interface", version):

@@ -44,16 +44,18 @@ class Vip(Part, frozen=True):
 
 
 class Route(Part, frozen=True):
-    """A route that moves with the VIPs; `to` is a network or "default"."""
+    """A route that moves with the VIPs; `to` is a network or "default", `source` what packets that take it come from."""
 
     to: str
     via: str | None = None
     interface: Interface | None = None
     table: Count | None = None
+    source: str | None = None
+    metric: Count | None = None
 
     def __post_init__(self) -> None:
         check_networks((self.to,))
-        check_addresses(() if self.via is None else (self.via,))
+        check_addresses(address for address in (self.via, self.source) if address is not None)
 
 
 class Rule(Part, frozen=True):

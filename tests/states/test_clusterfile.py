@@ -432,6 +432,10 @@ SECTIONS = {
     "no number left": (
         "vrrp: {reserved_virtual_router_ids: [1-255]}", "vrrp.reserved_virtual_router_ids", "1 VRRP instances have 0", "fewer",
     ),
+    "a route from the other family": (
+        "instances: {web: {routes: [{to: default, via: 172.28.128.1, source: 'fd00::1'}]}}",
+        "instances.web.routes[0]", "not of the family", "in that family",
+    ),
     "no announcement of a new master": ("vrrp: {garp: {repeat: 0}}", "vrrp.garp.repeat", "0 is less than", "at least 1"),
     "no announcement at a refresh": ("vrrp: {garp: {refresh_repeat: 0}}", "vrrp.garp.refresh_repeat", "0 is less", "1"),
     "announcements too late": ("vrrp: {garp: {delay: 4295}}", "vrrp.garp.delay", "4295 is more", "at most 4294"),
@@ -451,7 +455,7 @@ SECTIONS = {
         "instances: {web: {routes: [{to: 10.0.0.1/8, via: 172.28.128.1}]}}", "instances.web.routes[0].to", "not a network", "10.0.0.0/8",
     ),
     "a route of another family": (
-        'instances: {web: {routes: [{to: "2001:db8::/32", interface: eth0}]}}', "instances.web.routes[0]", "family", "both",
+        'instances: {web: {routes: [{to: "2001:db8::/32", interface: eth0}]}}', "instances.web.routes[0]", "family", "all its",
     ),
     "a rule for everything": ("instances: {web: {rules: [{table: 5}]}}", "instances.web.rules[0]", "every packet", "source"),
     "unknown sysctl name": ("ipvs: {sysctls: {'../x': 1}}", "ipvs.sysctls.../x", "no name of a setting", "net/ipv4/vs"),

@@ -276,11 +276,14 @@ def test_everything_is_written_as_a_network_of_the_family(vip: str, anything: st
     """keepalived knows the word "default" for IPv4 only, and takes a rule without networks for one of IPv4."""
     state = _two(
         vips=(Vip(vip),),
-        routes=(Route("default", gateway, "eth1", 7),),
+        routes=(Route("default", gateway, "eth1", 7), Route("default", gateway, "eth1", source=vip[:-3], metric=50)),
         rules=(Rule(7), Rule(8, source="default", priority=5), Rule(9, to="default")),
     )
     text = render(state, "netology3", _facts())
-    assert _block(text, "    virtual_routes") == [f"{anything} via {gateway} dev eth1 table 7"]
+    assert _block(text, "    virtual_routes") == [
+        f"{anything} via {gateway} dev eth1 table 7",
+        f"{anything} via {gateway} dev eth1 src {vip[:-3]} metric 50",
+    ]
     assert _block(text, "    virtual_rules") == [
         f"from {anything} table 7 priority 16384",
         f"from {anything} table 8 priority 5",

@@ -84,6 +84,12 @@ class RouteEntry(Section):
     via: HostAddress | None = Field(default=None, description="The gateway.")
     interface: Interface | None = Field(default=None, description="The interface that it leaves by.")
     table: Count | None = Field(default=None, description="The routing table that it is in.")
+    source: HostAddress | None = Field(
+        default=None, description="The address that packets of the host itself have which take it: a VIP, most often."
+    )
+    metric: Count | None = Field(
+        default=None, description="Of several routes to the same network that with the smallest number counts."
+    )
 
 
 class RuleEntry(Section):

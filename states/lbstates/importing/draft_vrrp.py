@@ -123,7 +123,15 @@ def _instances(draft: Draft, merged: Merged, unheld6: Sequence[str], notes: Note
             entry["sync_group"] = group_of[together.name]
         if first.routes:
             entry["routes"] = [
-                _said(to=one.to, via=one.via, interface=one.interface, table=one.table) for one in first.routes
+                _said(
+                    to=one.to,
+                    via=one.via,
+                    interface=one.interface,
+                    table=one.table,
+                    source=one.source,
+                    metric=one.metric,
+                )
+                for one in first.routes
             ]
         if first.rules:
             entry["rules"] = [

@@ -323,7 +323,15 @@ def _routes(blocks: list[list[Statement]], notes: Notebook, kept: list[str]) -> 
     return tuple(found)
 
 
-_ROUTE_WORDS: Final = {"via": "via", "gw": "via", "dev": "interface", "table": "table", "to": "to"}
+_ROUTE_WORDS: Final = {
+    "via": "via",
+    "gw": "via",
+    "dev": "interface",
+    "table": "table",
+    "to": "to",
+    "src": "source",
+    **dict.fromkeys(("metric", "priority", "preference"), "metric"),
+}
 
 
 def _route(line: tuple[str, ...]) -> Route:
@@ -336,7 +344,9 @@ def _route(line: tuple[str, ...]) -> Route:
         elif "to" not in given and (word == "default" or word[:1].isdigit() or ":" in word):
             given["to"] = word
         elif word != "no_track":
-            raise Wrong(f"{values.shown(word)} cannot be expressed", "a route has to, via, interface and table")
+            raise Wrong(
+                f"{values.shown(word)} cannot be expressed", "a route has to, via, interface, table, source and metric"
+            )
     if "to" not in given:
         raise Wrong("it has no destination", "write a network")
     return Route(
@@ -344,6 +354,8 @@ def _route(line: tuple[str, ...]) -> Route:
         via=values.address(given["via"]) if "via" in given else None,
         interface=values.interface(given["interface"]) if "interface" in given else None,
         table=values.integer(given["table"], 1, 2**31 - 1) if "table" in given else None,
+        source=values.address(given["source"]) if "source" in given else None,
+        metric=values.integer(given["metric"], 0, 2**31 - 1) if "metric" in given else None,
     )
 
 

@@ -100,6 +100,8 @@ class Route:
     via: str | None = None
     interface: str | None = None
     table: int | None = None
+    source: str | None = None
+    metric: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

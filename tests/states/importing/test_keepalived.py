@@ -220,7 +220,7 @@ def test_routes_and_rules_go_with_the_vip(keepalived: Import) -> None:
     """What has more than a cluster file can say is left out, said, and kept as a comment."""
     block = (
         "virtual_routes {\n 10.1.0.0/16 via 10.0.0.1 dev eth0 table 7 no_track\n default gw 10.0.0.1\n"
-        " blackhole 10.2.0.0/16\n src 10.0.0.1 10.3.0.0/16 via 10.0.0.9\n}\n"
+        " blackhole 10.2.0.0/16\n src 10.0.0.100 10.3.0.0/16 via 10.0.0.9 metric 50\n}\n"
         "virtual_rules {\n from 10.0.0.100 to 10.4.0.0/16 lookup 7 preference 9\n from 10.0.0.100 iif eth0 table 8\n}\n"
     )
     imported = keepalived(BOTH.replace("virtual_router_id", f"{block}virtual_router_id"))
@@ -230,10 +230,11 @@ def test_routes_and_rules_go_with_the_vip(keepalived: Import) -> None:
         "routes": [
             {"to": "10.1.0.0/16", "via": "10.0.0.1", "interface": "eth0", "table": 7},
             {"to": "0.0.0.0/0", "via": "10.0.0.1"},
+            {"to": "10.3.0.0/16", "via": "10.0.0.9", "source": "10.0.0.100", "metric": 50},
         ],
         "rules": [{"source": "10.0.0.100/32", "to": "10.4.0.0/16", "table": 7, "priority": 9}],
     }
-    assert len(said(imported, "dropped")) == 3
+    assert len(said(imported, "dropped")) == 2
     assert "# not imported: virtual_routes { blackhole 10.2.0.0/16 }" in imported.text
 
 

@@ -149,8 +149,12 @@ def _routes(cluster: Cluster, _: Declared) -> Iterator[Remark]:
             path: Path = ("instances", name, "routes", place)
             if route.via is None and route.interface is None:
                 yield Remark(path, "the route leads nowhere", "add `via`, `interface` or both")
-            if any(family_of(text) != family for text in (route.to, route.via) if text not in (None, "default")):
-                yield Remark(path, f"it is not of the family of {name}", "write both addresses in that family")
+            if any(
+                family_of(text) != family
+                for text in (route.to, route.via, route.source)
+                if text not in (None, "default")
+            ):
+                yield Remark(path, f"it is not of the family of {name}", "write all its addresses in that family")
         for place, rule in enumerate(entry.rules):
             path = ("instances", name, "rules", place)
             if rule.source is None and rule.to is None:
