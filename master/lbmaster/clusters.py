@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from lbstates.desired import DirectorState
+from lbstates.errors import StateError
+from lbwire.errors import Refused
 
 from .generations import Generations
 from .signing import Signer
 from .topology import Topology, topology
+
+logger = logging.getLogger(__name__)
 
 NO_TOPOLOGY = Topology()
 
@@ -20,6 +25,7 @@ class Clusters:
         self._generations, self._signer = generations, signer
         self._read: dict[str, dict[int, Topology]] = {}
         self._members: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._damaged: set[tuple[str, int]] = set()
         self.under_way: dict[str, int] = {}
 
     def at(self, cluster: str, generation: int) -> Topology:
@@ -41,22 +47,36 @@ class Clusters:
     def released(self, cluster: str) -> Topology:
         """Describe what every host of a cluster was told to be."""
         known = self._generations.clusters.get(cluster)
-        return self.at(cluster, known.released) if known else NO_TOPOLOGY
+        return self._believed(cluster, known.released) if known else NO_TOPOLOGY
 
     def directors(self, cluster: str) -> DirectorState | None:
-        """Return what the directors of a cluster were told to be; None before the first push.
-
-        Raises as `at` does.
-        """
+        """Return what the directors of a cluster were told to be; None before the first push, or if that is damaged."""
         known = self._generations.clusters.get(cluster)
         raw = self._generations.states(cluster, known.released).get("director") if known else None
-        state = None if raw is None else self._signer.open_state(raw)
+        try:
+            state = None if raw is None else self._signer.open_state(raw)
+        except (Refused, StateError):
+            return None
         return state if isinstance(state, DirectorState) else None
 
     def current(self, cluster: str) -> Topology:
         """Describe what a cluster is, or is becoming."""
         generation = self.under_way.get(cluster)
-        return self.at(cluster, generation) if generation else self.released(cluster)
+        return self._believed(cluster, generation) if generation else self.released(cluster)
+
+    def _believed(self, cluster: str, generation: int) -> Topology:
+        """As `at`; of damaged states at least who has, or had, which role: a push, which mends it, needs to know that."""
+        try:
+            return self.at(cluster, generation)
+        except (Refused, StateError) as error:
+            if (cluster, generation) not in self._damaged:
+                self._damaged.add((cluster, generation))
+                logger.error("generation %d of %s in the store is damaged: %s; push again", generation, cluster, error)  # noqa: TRY400
+        roles = self.roles(cluster)
+        return Topology(
+            tuple(host for host, of in roles.items() if "director" in of),
+            tuple(host for host, of in roles.items() if "realserver" in of),
+        )
 
     def roles(self, cluster: str) -> dict[str, tuple[str, ...]]:
         """Tell every role that a host has, or ever had, in a cluster."""

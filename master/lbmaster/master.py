@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import msgspec
 
-from lbstates.errors import StateError
 from lbwire.errors import Refused
 from lbwire.events import (
     Data,
@@ -35,7 +34,7 @@ from lbwire.messages import Event, Events, Examined, Hello, Planned, Reconciled,
 
 from . import catch_up, intake
 from .bus import Bus
-from .clusters import NO_TOPOLOGY, Clusters
+from .clusters import Clusters
 from .comparisons import Comparison, Comparisons, Move
 from .config import Config
 from .dispatch import Dispatch
@@ -203,7 +202,7 @@ class Master:
 
     def _happened(self, name: str, event: Event, reactions: dict[str, tuple[str, list[Move]]]) -> None:
         data = decode_data(event.type, event.data) if event.type in UNDERSTOOD else None
-        topology = self._topology(event.cluster)
+        topology = self._clusters.current(event.cluster)
         belongs = name in topology.hosts
         match data:
             case VrrpTransition():
@@ -246,7 +245,7 @@ class Master:
     def _note_holders(self, name: str) -> None:
         """Doubt the holder where samples contradict it: one director says MASTER, and the holder itself does not."""
         for cluster in self._clusters.of_host(name):
-            topology = self._topology(cluster)
+            topology = self._clusters.current(cluster)
             for instance, masters in self._view.masters(topology).items():
                 if len(masters) == 1 and masters[0] != self._holders.get((cluster, instance)) and masters[0] == name:
                     holder = self._view.minions.get(self._holders.get((cluster, instance), ""))
@@ -260,19 +259,12 @@ class Master:
             if now - since < BELIEVE_SAMPLES_SECONDS:
                 continue
             del self._doubts[cluster, instance]
-            topology = self._topology(cluster)
+            topology = self._clusters.current(cluster)
             before = self._holders.get((cluster, instance), "")
             if before != name and instance in topology.instances and self._view.masters(topology)[instance] == (name,):
                 self._set_holder(cluster, instance, name)
                 move = Move(instance, topology.instances[instance], before, name)
                 self._react(cluster, f"{instance} is held by {name}, as its samples say", (move,), now)
-
-    def _topology(self, cluster: str) -> Topology:
-        try:
-            return self._clusters.current(cluster)
-        except (Refused, StateError):
-            logger.exception("the stored state of %s is damaged: push again", cluster)
-            return NO_TOPOLOGY
 
     # --- reactions ------------------------------------------------------------------------------------------------
 
@@ -287,7 +279,7 @@ class Master:
 
     def _compare(self, cluster: str, reason: str, moves: tuple[Move, ...], now: float, seconds: float) -> Comparison:
         command = self._dispatch.reconcile(cluster, reason)
-        hosts = [host for host in self._topology(cluster).hosts if self._view.is_there(host)]
+        hosts = [host for host in self._clusters.current(cluster).hosts if self._view.is_there(host)]
         comparison = self._comparisons.begin(cluster, command, hosts, now, seconds, moves)
         self._loop.call_at(comparison.deadline, self._settle_now)
         return comparison
@@ -325,7 +317,7 @@ class Master:
             elif not at_once and now - self._caught_up.get((name, cluster), 0.0) < CATCH_UP_SECONDS:
                 continue
             released = self._store.generations.clusters[cluster].released
-            match catch_up.owed(holding, released, belongs=name in self._topology(cluster).hosts):
+            match catch_up.owed(holding, released, belongs=name in self._clusters.current(cluster).hosts):
                 case "states":
                     self._dispatch.states_to(name, cluster, released)
                 case "release":
@@ -353,7 +345,7 @@ class Master:
         masters = {
             (cluster, instance): hosts
             for cluster in self._store.generations.clusters
-            for instance, hosts in self._view.masters(self._topology(cluster)).items()
+            for instance, hosts in self._view.masters(self._clusters.current(cluster)).items()
         }
         for cluster, data in self._splits.look(masters, now):
             self.report(data, cluster)

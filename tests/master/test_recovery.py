@@ -95,3 +95,16 @@ async def test_a_shortened_journal_goes_on_with_its_cursors(site: Site) -> None:
     await started(site)
     await push_reaches_everybody(site, 2)
     assert min(event["cursor"] for event in await site.events()) > last
+
+
+async def test_a_push_mends_a_state_that_was_damaged_in_the_store(site: Site) -> None:
+    """Nobody needs the damaged one for that; hosts that only it names are still told to leave."""
+    await site.cluster()
+    await stopped(site)
+    run(site.config.database, "UPDATE state SET raw = x'00';")
+    await started(site)
+    await eventually(lambda: all(minion.acks for minion in site.minions.values()))
+    status = await site.ask("status")
+    assert set(status["clusters"]["web"]["hosts"]) == set(HOSTS)
+    await push_reaches_everybody(site, 2)
+    assert set((await site.ask("status"))["clusters"]["web"]["hosts"]) == set(HOSTS)
