@@ -92,8 +92,15 @@ class Link:
         self._topics = wanted
 
     def send(self, message: FromMinion) -> bool:
-        """Send without waiting; False when there is no connection, or its queue is full."""
-        return self.online and sockets.send(self._uplink, [encode(message)])
+        """Send without waiting; False when there is no connection, its queue is full, or the message is too large."""
+        if not self.online:
+            return False
+        raw = encode(message)
+        if len(raw) > LIMIT:
+            # The master would end the connection at it, and again after each reconnection.
+            logger.error("a %s of %d bytes is not sent, the limit is %d", type(message).__name__, len(raw), LIMIT)
+            return False
+        return sockets.send(self._uplink, [raw])
 
     async def run(self) -> None:
         """Connect, and receive until cancelled."""

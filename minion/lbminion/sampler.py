@@ -8,6 +8,7 @@ on it, and every change since. `FULL_EVERY` is for what nobody thought of.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -19,6 +20,9 @@ from .netlink.ipvs_table import Snapshot, Statistics, Table
 
 FULL_EVERY: Final = 60
 """Samples: a master that missed one in an unknown way has wrong figures no longer than that."""
+
+MOST: Final = 30_000
+"""Entries that one sample tells of: more of them might go beyond `lbwire.codec.LIMIT`, and end the connection."""
 
 NO_TABLE: Final = Snapshot(Table({}, {}, {}), Statistics({}, {}))
 """Of a host without IPVS, or whose table cannot be read."""
@@ -57,13 +61,9 @@ class Sampler:
         self._last = snapshot
         if before.table is snapshot.table and before.statistics is snapshot.statistics:
             return Told(self._number, full, (), (), ())
-        return Told(
-            self._number,
-            full,
-            tuple(_services(before, snapshot)),
-            tuple(_destinations(before, snapshot)),
-            tuple(_gone(before, snapshot)),
-        )
+        services = tuple(islice(_services(before, snapshot), MOST))
+        destinations = tuple(islice(_destinations(before, snapshot), MOST - len(services)))
+        return Told(self._number, full, services, destinations, tuple(islice(_gone(before, snapshot), MOST)))
 
 
 def _services(before: Snapshot, after: Snapshot) -> Iterator[Figures]:

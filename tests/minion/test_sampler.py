@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lbmaster.view import Counted
 from lbminion.netlink.ipvs_statistics import DestinationStatistics, ServiceStatistics
 from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
-from lbminion.sampler import FULL_EVERY, NO_TABLE, Sampler, Told
+from lbminion.sampler import FULL_EVERY, MOST, NO_TABLE, Sampler, Told
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.service import Service
 from lbwire.codec import pack, unpack
@@ -163,3 +163,15 @@ def test_a_number_that_cannot_be_is_refused(number: int) -> None:
     raw = encode(Sample(0.0, {}, {}, 0))
     with pytest.raises(Malformed):
         decode(pack(unpack(raw) | {"number": number}))
+
+
+def test_a_huge_table_is_told_as_far_as_a_message_goes() -> None:
+    """Somebody's own table of a hundred thousand entries must not keep this host from being heard at all."""
+    service = Service("tcp", "2001:db8:ffff:ffff:ffff:ffff:ffff:1", 65535, "rr")
+    far = (f"2001:db8:ffff:ffff:ffff:ffff:{n >> 12:x}:{n & 4095:x}" for n in range(MOST + 1000))
+    some = [Destination(service.identity, address, 65535, "masquerade", 1) for address in far]
+    most = DestinationStatistics(*[2**32 - 1] * 5, *[2**31] * 7)
+    table = Table({service.identity: service}, {it.identity: it for it in some}, {})
+    counted = Statistics({service.identity: service_counts(1)}, dict.fromkeys((it.identity for it in some), most))
+    found = sample(Sampler().take(Snapshot(table, counted)))
+    assert len(found.services) + len(found.destinations) == MOST
