@@ -46,10 +46,11 @@ vrrp_script lbminion {{
 class Director:
     """One node with its keepalived, and a process that holds the lock as the minion does."""
 
-    def __init__(self, node: Node, priority: int, interval: int, fall: int) -> None:
+    def __init__(self, node: Node, priority: int, interval: int, fall: int, words: str = "") -> None:
         self.node, self.lock = node, node.paths.runtime / "alive.lock"
         tracking = TRACKING.format(lock=self.lock, interval=interval, fall=fall)
-        text = node.config(priority).replace("\nvrrp_instance web {", f"{tracking}\nvrrp_instance web {{")
+        head = "\nvrrp_instance web {"
+        text = node.config(priority).replace(head, f"{tracking}{head}\n{words}")
         node.paths.config.write_text(
             text.replace("    virtual_ipaddress", "    track_script {\n        lbminion\n    }\n    virtual_ipaddress")
         )
@@ -74,10 +75,12 @@ class Director:
 
 
 @contextmanager
-def directors(folder: Path, interval: int, fall: int) -> Iterator[tuple[Director, Director]]:
-    """Two directors whose minions live; the first is MASTER."""
+def directors(folder: Path, interval: int, fall: int, words: str = "") -> Iterator[tuple[Director, Director]]:
+    """Two directors whose minions live; the first is MASTER. `words` go into each one's instance."""
     with pair(folder) as nodes:
-        both = tuple(Director(node, priority, interval, fall) for node, priority in zip(nodes, (200, 150), strict=True))
+        both = tuple(
+            Director(node, priority, interval, fall, words) for node, priority in zip(nodes, (200, 150), strict=True)
+        )
         processes = []
         try:
             for director in both:
@@ -124,6 +127,21 @@ def test_without_any_minion_the_vip_stays_where_it_is(tmp_path: Path) -> None:
         assert not two.node.has_vip()
         assert two.count("Entering MASTER STATE") == 0
         assert one.count("Entering BACKUP STATE") == 1
+
+
+def test_with_nopreempt_a_vip_stays_with_the_director_whose_minion_is_dead(tmp_path: Path) -> None:
+    """What docs/operations.md says: keepalived hands over to nobody while the MASTER itself goes on."""
+    with directors(tmp_path, interval=1, fall=2, words="    nopreempt") as (one, two):
+        one.kill_minion()
+        wait(lambda: one.count("effective priority from 200 to 100"), "the first's priority falls")
+        # The second looks as often as the first. When its own minion's death has been noticed, it has heard many
+        # advertisements (one in 0.2 s) of a lower priority than its own.
+        two.kill_minion()
+        wait(lambda: two.count("effective priority from 150 to 50"), "the second's priority falls")
+        assert one.node.has_vip()
+        assert two.count("Entering MASTER STATE") == 0
+        one.node.kill_all()
+        wait(two.node.has_vip, "the second has the VIP when the first is gone")
 
 
 def test_a_minion_that_restarts_in_time_moves_nothing(tmp_path: Path) -> None:

@@ -194,6 +194,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.pitfall("S2")
+@pytest.mark.pitfall("R6")
 @pytest.mark.pitfall("R7")
 @pytest.mark.pitfall("I14")
 def test_a_mistake_is_found_where_it_is(mistake: str, netology_text: str) -> None:

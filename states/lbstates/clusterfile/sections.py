@@ -171,7 +171,9 @@ class Vrrp(Section):
         description="The directors' interface for VRRP and the VIPs. Left out: the one with the director's address.",
     )
     preempt: bool = Field(
-        default=True, description="Whether a director that comes back takes its VIPs back from the one that stood in."
+        default=True,
+        description="Whether a director that comes back takes its VIPs back from the one that stood in. With false, a "
+        "director keeps its VIPs also while its minion is dead.",
     )
     preempt_delay: Annotated[int, Field(ge=0, le=1000)] = Field(
         default=0, description="Seconds that it waits before it does so."
