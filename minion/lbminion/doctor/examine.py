@@ -31,6 +31,8 @@ from .symptom import Symptom, info
 
 T = TypeVar("T")
 
+MOST: Final = 200
+"""Findings: an emptied table of thousands of entries would go beyond what fits into a message to the master."""
 LONGEST: Final = 7.0
 """Seconds that listening takes at most; an election with a longer interval is not heard out."""
 _INTERVALS: Final = 3.2
@@ -189,4 +191,12 @@ def _once(symptoms: Iterable[Symptom]) -> tuple[Symptom, ...]:
     first: dict[tuple[str, str], Symptom] = {}
     for symptom in symptoms:
         first.setdefault((symptom.id, symptom.subject), symptom)
-    return tuple(sorted(first.values(), key=lambda it: order[it.severity]))
+    found = sorted(first.values(), key=lambda it: order[it.severity])
+    more = len(found) - MOST
+    if more <= 0:
+        return tuple(found)
+    rest = info(
+        "S7", "findings", f"{more} more are not shown", "nobody reads them all: most have the same cause",
+        "mend what is shown, and look again",
+    )  # fmt: skip
+    return (*found[:MOST], rest)
