@@ -15,14 +15,14 @@ from tests.lab.bench import D1, D2, FAR, GATEWAY, PORT, QUESTIONS, R1, R2, VIP, 
 RIP1, RIP2 = "172.28.128.10", "172.28.128.20"
 RIP61, RIP62 = "fd00:28::10", "fd00:28::20"
 RR = {"scheduler": "rr"}
-# By UDP: what TCP needs beside a tunnel, a limit to the clients' segments, is made with nftables, which the guests' kernel
-# has for bridges only. It is shown with real packets in tests/netns.
-TUNNEL = RR | {"forwarding": "tunnel", "protocol": "udp"}
+# The guests' kernel has nftables for bridges only, so there is no limit to the clients' segments here: that is shown with
+# real packets in tests/netns.
+TUNNEL = RR | {"forwarding": "tunnel"}
 SERVICES: dict[str, dict[str, Any]] = {
     "direct": RR | {"port": 7000},
     "ipip": TUNNEL | {"port": 7001},
     "gre": TUNNEL | {"port": 7002, "tunnel": {"type": "gre"}},
-    "gue": TUNNEL | {"port": 7003, "tunnel": {"type": "gue", "port": 6080, "checksum": "full"}},
+    "gue": TUNNEL | {"protocol": "udp", "port": 7003, "tunnel": {"type": "gue", "port": 6080, "checksum": "full"}},
     "udp": RR | {"port": 7004, "protocol": "udp"},
     "one packet": RR | {"port": 7005, "protocol": "udp", "one_packet": True},
     "sctp": RR | {"port": 7006, "protocol": "sctp"},
@@ -37,7 +37,7 @@ SERVICES: dict[str, dict[str, Any]] = {
     },
 }
 """The services of one VIP in one cluster file, by what is tried with them."""
-# For the same reason somebody else makes the marks here.
+# For want of nftables somebody else makes the marks here.
 MARKS: list[dict[str, Any]] = [
     RR | {"firewall_mark": 7, "family": "ipv4", "persistence": 300},
     RR | {"firewall_mark": 8, "family": "ipv6", "persistence": 300},
@@ -54,10 +54,10 @@ def lines_of(head: str, *tails: str) -> set[str]:
 TABLE = {
     "direct": lines_of(f"-t {VIP}:7000 -s rr", f"-r {RIP1}:7000 -g -w 1", f"-r {RIP2}:7000 -g -w 1"),
     "ipip": lines_of(
-        f"-u {VIP}:7001 -s rr", f"-r {RIP1}:7001 -i -w 1 --tun-type ipip", f"-r {RIP2}:7001 -i -w 1 --tun-type ipip"
+        f"-t {VIP}:7001 -s rr", f"-r {RIP1}:7001 -i -w 1 --tun-type ipip", f"-r {RIP2}:7001 -i -w 1 --tun-type ipip"
     ),
     "gre": lines_of(
-        f"-u {VIP}:7002 -s rr",
+        f"-t {VIP}:7002 -s rr",
         f"-r {RIP1}:7002 -i -w 1 --tun-type gre --tun-nocsum",
         f"-r {RIP2}:7002 -i -w 1 --tun-type gre --tun-nocsum",
     ),
@@ -166,8 +166,8 @@ def test_an_ipv6_vip_may_have_ipv4_real_servers_by_tunnel(bench: Bench) -> None:
         real_servers={R1: RIP1, R2: RIP2},
     )
     bench.push(file)
-    bench.shared(VIP6, PORT, "udp")
-    assert f"-a -u [{VIP6}]:{PORT} -r {RIP1}:{PORT} -i -w 1 --tun-type ipip" in bench.table(D1)
+    bench.shared(VIP6, PORT)
+    assert f"-a -t [{VIP6}]:{PORT} -r {RIP1}:{PORT} -i -w 1 --tun-type ipip" in bench.table(D1)
 
 
 def test_masquerading_reaches_another_port_and_moves_with_the_gateway(bench: Bench) -> None:
