@@ -26,6 +26,7 @@ _HEADER: Final = Struct("=BxHiII")  # family, type, index, flags, a mask of thos
 _UP, _LOWER_UP = 0x1, 0x10000
 _NAME, _MTU = 3, 4
 _DATAGRAM: Final = 64 * 1024
+_AT_ONCE: Final = 64
 _OVERRUN: Final = "*"
 """What is told instead of a name when messages were lost: any device may have changed."""
 
@@ -77,7 +78,10 @@ class LinkWatch:
         self.close()
 
     def _read(self) -> None:
-        while self._socket is not None:
+        # What is left is read when everything else has had its turn: a flood must not hold up the service.
+        for _ in range(_AT_ONCE):
+            if self._socket is None:
+                return
             try:
                 data = self._socket.recv(_DATAGRAM)
             except BlockingIOError:
