@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from lbmaster.cli.main import main
-from lbstates.clusterfile import check
+from lbmaster.cli.render_host import host_document, host_page
+from lbmaster.offline import Assumptions, host_view
+from lbstates.clusterfile import check, parse
 
 from .cluster_fields import SECTIONS, table
 from .documents import ROOT, Block, all_blocks, blocks
@@ -37,6 +39,22 @@ def test_every_part_of_a_cluster_file_fits_into_one(block: Block) -> None:
     checked = check((GOLDEN / "netology.yaml").read_text() + block.text)
     assert checked.cluster is not None
     assert checked.findings == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(block.text for block in all_blocks("yaml")),
+        *((GOLDEN / "netology.yaml").read_text() + block.text for block in all_blocks("yaml part")),
+    ],
+)
+def test_every_host_of_a_documented_cluster_can_be_shown(text: str) -> None:
+    """What a file means can be derived for each of its hosts, and said."""
+    cluster = parse(text, "x")
+    for host in (*cluster.directors, *cluster.real_servers):
+        view = host_view(cluster, host, Assumptions("eth1"))
+        assert host_page(view)
+        assert host_document(view)["cluster"] == cluster.cluster
 
 
 def test_the_page_shows_the_five_vm_cluster() -> None:

@@ -350,6 +350,11 @@ services: [{vip: web, port: 80, forwarding: masquerade}]
 """
 
 
+def test_vips_may_be_used_by_a_mark_of_somebody_else() -> None:
+    """Which of them is not said anywhere."""
+    assert check(TWO_NETWORKS.replace("vip: web, port: 80, forwarding: masquerade", "firewall_mark: 7")).findings == ()
+
+
 def test_a_vip_that_is_the_gateway_of_masqueraded_real_servers_needs_no_service() -> None:
     """It is on the other interface of the directors, in a network of which they name no address."""
     assert check(TWO_NETWORKS).findings == ()

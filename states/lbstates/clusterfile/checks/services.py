@@ -219,8 +219,8 @@ def _empty(cluster: Cluster, _: Declared) -> Iterator[Remark]:
 
 
 def _unused_vips(cluster: Cluster, _: Declared) -> Iterator[Remark]:
-    if not cluster.services:
-        return
+    if not cluster.services or any(service.vip is None for service in cluster.services):
+        return  # which VIPs have packets that somebody else marks, nobody here knows
     gateways = _gateways(cluster)
     for vip in cluster.vips.keys() - {service.vip for service in cluster.services} - gateways:
         yield Remark(("vips", vip), f"no service uses {vip}", "add a service, or leave the VIP out", warning=True)
