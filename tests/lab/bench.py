@@ -27,10 +27,17 @@ VIP6: Final = "fd00:28::200"
 GATEWAY: Final = "172.28.128.201"
 FAR: Final = "172.28.129"
 """The network of far clients: the real servers reach it by way of GATEWAY, a VIP, where a test has one."""
-VLAN: Final = "172.28.130"
+VLAN, BOND = "172.28.130", "172.28.131"
+"""The networks of eth0.100, a VLAN, and of bond0, which has another VLAN below it: the guests have one card each."""
 PORT: Final = 7000
 PORTS: Final = range(PORT, PORT + 20)
 QUESTIONS: Final = 50
+
+_BOND_UP: Final = (
+    "ip link add link eth0 name eth0.101 type vlan id 101"
+    " && ip link show bond0 >/dev/null 2>&1 || ip link add bond0 type bond; "
+    "ip link set bond0 type bond mode active-backup miimon 100 && ip link set eth0.101 master bond0 && ip link set bond0 up"
+)
 
 figures: list[str] = []
 """What was measured: printed when the tests have ended."""
@@ -79,9 +86,11 @@ class Bench:
         number = address6.rpartition(":")[2]
         lines = [
             f"ip address replace {address6}/64 dev eth0 nodad",
-            "modprobe -a sctp 8021q dummy",
+            "modprobe -a sctp 8021q dummy bonding",
             "ip link show eth0.100 >/dev/null 2>&1 || ip link add link eth0 name eth0.100 type vlan id 100",
             f"ip link set eth0.100 up; ip address replace {VLAN}.{number}/24 dev eth0.100",
+            f"ip link show eth0.101 >/dev/null 2>&1 || {{ {_BOND_UP}; }}",
+            f"ip address replace {BOND}.{number}/24 dev bond0",
         ]
         if host == CLIENT:
             lines += [f"ip address replace {FAR}.{last}/24 dev eth0" for last in (50, 51)]

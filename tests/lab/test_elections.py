@@ -5,11 +5,13 @@ Each test pushes a cluster file of its own to the same guests, and leaves every 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.lab.bench import D1, D2, PORT, QUESTIONS, R1, R2, VIP, VLAN, Bench, measured
+import pytest
+from tests.lab.bench import BOND, D1, D2, PORT, QUESTIONS, R1, R2, VIP, VLAN, Bench, measured
 
 WEB = {"vip": "web", "port": PORT, "scheduler": "rr"}
 HOME = {"home": D1}
@@ -99,17 +101,18 @@ def test_unicast_adverts_go_to_each_peer_and_to_nobody_else(bench: Bench) -> Non
     bench.hosts.until(lambda: bench.holds(D1), "the VIP is home again")
 
 
-def test_a_vip_on_a_vlan_is_served_there(bench: Bench) -> None:
-    """Its election runs on the VLAN's interface, and the real servers answer from there."""
-    address = f"{VLAN}.200"
+@pytest.mark.parametrize(("interface", "network"), [("eth0.100", VLAN), ("bond0", BOND)])
+def test_a_vip_on_another_interface_is_served_there(bench: Bench, interface: str, network: str) -> None:
+    """On a VLAN and on a bond: the real servers have their addresses there, and answer from there."""
+    address = f"{network}.200"
     file = bench.file(
-        [WEB | {"vip": "tagged"}],
-        vips={"tagged": {"address": f"{address}/24", "interface": "eth0.100"}},
-        instances={"tagged": HOME},
-        real_servers={R1: f"{VLAN}.10", R2: f"{VLAN}.20"},
+        [WEB | {"vip": "there"}],
+        vips={"there": {"address": f"{address}/24", "interface": interface}},
+        instances={"there": HOME},
+        real_servers={R1: f"{network}.10", R2: f"{network}.20"},
     )
     bench.push(file)
-    assert bench.hosts.out(D1, f"ip -br address show to {address}").startswith("eth0.100@")
+    assert re.match(rf"{interface}[@ ]", bench.hosts.out(D1, f"ip -br address show to {address}"))
     bench.shared(address)
     with stopped(bench, D1):
         bench.hosts.until(lambda: bench.holds(D2), "the standby holds the VIP")
