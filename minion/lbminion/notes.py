@@ -1,7 +1,7 @@
 """Changes of a plan, as they travel and as people read them.
 
-An event has to fit into the master's journal, however large the plan is: `told`, `named` and `errors` tell the
-beginning, and count the rest.
+An event has to fit into the master's journal, and the answers of many hosts into one line, however large their plans are:
+`told`, `named` and `errors` tell the beginning, and count the rest.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from .holdings import Holdings
 from .host import Host
 from .jobs import Job, Look, Outcome, Stage, Trial
 from .ledger import Ledger
-from .notes import steps, told
+from .notes import told
 from .planner import CANNOT, Desired, Planner
 from .policy import Key, Left, key_of, part, renewed, waiting
 from .telling import Telling
@@ -124,7 +124,7 @@ class Reconciler:
         except CANNOT as error:
             self.answer(Planned(job.cluster, job.command, error=str(error)))
         else:
-            self.answer(Planned(job.cluster, job.command, steps(plan)))
+            self.answer(Planned(job.cluster, job.command, told(plan)))
 
     # --- changing -------------------------------------------------------------------------------------------------
 

@@ -22,13 +22,14 @@ def plan(settings: Settings, file: str, timeout: float, as_json: bool) -> int:
     """Show what `push` would change on every host; changes nothing.
 
     The hosts themselves compare the file with what they are: + is added, ~ is changed (before -> after), - is removed;
-    details such as the difference of keepalived.conf stand below. Exit code 0: every host could say, whether
+    details such as the difference of keepalived.conf stand below. Of thousands of changes on a host the first 500 are
+    shown, and the others counted; `lbminion plan` there shows all. Exit code 0: every host could say, whether
     there are changes or not. FILE may be - for standard input.
 
     \b
     Examples:
       lbmaster plan cluster.yaml
-      lbmaster plan --json cluster.yaml | jq '.hosts | map_values(.steps | length)'
+      lbmaster plan --json cluster.yaml | jq '.hosts | map_values([.steps[].count] | add // 0)'
     """
     answer = ask(settings, "plan", {"text": read_file(file), "file": file, "timeout": timeout})
     from .answers import Plan, read  # noqa: PLC0415 - loaded when needed: --help stays quick
