@@ -16,7 +16,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def load(*names: str) -> None:
     """Load modules and what they depend on; one that is loaded already is fine."""
-    root = Path("/usr/lib/uml/modules") / platform.release()
+    root = _root()
     needs: dict[str, list[str]] = {}
     for line in (root / "modules.dep").read_text().splitlines():
         path, _, dependencies = line.partition(":")
@@ -26,6 +26,12 @@ def load(*names: str) -> None:
         # modules.dep names the nearest dependency first; loading begins with the farthest.
         for path in [*reversed(needs[paths[name]]), paths[name]]:
             _insert(root / path)
+
+
+def _root() -> Path:
+    """Where the modules of this kernel lie: User-Mode Linux has a place of its own."""
+    places = [Path(place) / platform.release() for place in ("/usr/lib/uml/modules", "/usr/lib/modules")]
+    return next(place for place in places if place.is_dir())
 
 
 def _insert(path: Path) -> None:
