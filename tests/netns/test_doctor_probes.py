@@ -7,14 +7,28 @@ import shutil
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lbminion.doctor import adverts, arp, arp_probe, ethtool, listeners, places, reading, settings, sniff, sock_diag
+from lbminion.doctor import (
+    adverts,
+    arp,
+    arp_probe,
+    ethtool,
+    listeners,
+    own_clients,
+    places,
+    reading,
+    settings,
+    sniff,
+    sock_diag,
+)
 from lbminion.doctor.adverts import Election
 from lbminion.doctor.listeners import Listener, Wanted
+from lbminion.doctor.own_clients import Call
 
 from .conftest import Namespace
 from .keepalived_pair import VIP, Node, pair
@@ -201,6 +215,38 @@ def test_the_kernel_tells_of_every_listener(netns: Namespace) -> None:
     )
     wanted = [Wanted("tcp", "10.0.0.100", 8080), Wanted("udp", "10.0.0.100", 8080), Wanted("tcp", "fd00::1", 8080)]
     assert [it.subject for it in listeners.judge(wanted, found)] == ["tcp 10.0.0.100:8080"]
+
+
+@pytest.mark.pitfall("R8")
+def test_a_real_server_that_calls_its_vip_is_seen(netns: Namespace) -> None:
+    """By either family, also from a socket of IPv6 for an IPv4 VIP, and for a while after; other calls are not."""
+    vips = ["10.0.0.100", "10.0.0.101", "fd00::100", "fd00::101"]
+    netns.ip("link", "set", "lo", "up")
+    for vip in vips:
+        netns.ip("addr", "add", f"{vip}/128" if ":" in vip else f"{vip}/32", "dev", "lo")
+
+    def call_and_ask() -> list[Call]:
+        server = socket.create_server(("::", 8080), family=socket.AF_INET6, dualstack_ipv6=True)
+        targets = ["10.0.0.100", "10.0.0.100", "::ffff:10.0.0.101", "fd00::101", "127.0.0.1", "::1"]
+        opened = [socket.create_connection((target, 8080)) for target in targets]
+        opened[1].close()  # the one that closes first waits
+        accepted = [server.accept()[0] for _ in targets]
+        accepted[1].close()
+        found = sock_diag.calls(vips)
+        assert [sock_diag.calls([vip]) for vip in ("10.0.0.102", "fd00::100")] == [[], []]
+        for one in (*opened, *accepted, server):
+            one.close()
+        return found
+
+    found = netns.run(call_and_ask)
+    assert Counter(call for call in found if call.port == 8080) == {
+        Call("10.0.0.100", 8080): 2,
+        Call("10.0.0.101", 8080): 1,
+        Call("fd00::101", 8080): 1,
+    }
+    wanted = [Wanted("tcp", vip, 8080) for vip in vips]
+    assert [it.subject for it in own_clients.judge(found, wanted)] == ["10.0.0.100", "10.0.0.101", "fd00::101"]
+    assert not netns.run(sock_diag.calls, [])
 
 
 @pytest.mark.pitfall("I10")

@@ -38,7 +38,7 @@ ROWS = (
     Row("R5", "uploads stall with tunnels: full segments do not fit", ("made", "live")),
     Row("R6", "direct routing or a tunnel to another port of the real server", ("file",)),
     Row("R7", "a real server of direct routing that is not in the director's network", ("file", "live")),
-    Row("R8", "a real server that calls the VIP reaches itself", ("file",), "a cluster file does not name clients, so only `lbmaster check` can remind of it"),
+    Row("R8", "a real server that calls the VIP reaches itself", ("live",)),
     Row("R9", "packets in a loop: a director is a real server of its peer", ("file", "live")),
     Row("R10", "an IPv6 VIP is tentative or dadfailed", ("made", "live")),
     Row("R11", "reset on the VIP only: the service listens on the real server's own address", ("live",)),

@@ -8,7 +8,7 @@ from lbminion.errors import HostError
 from lbstates.kinds.clamp import Clamp
 from lbstates.kinds.link import Link
 
-from . import listeners, offloads, places, reading, settings, sock_diag
+from . import listeners, offloads, own_clients, places, reading, settings, sock_diag
 from .case import Case
 from .facts import Facts
 from .symptom import Symptom, info
@@ -33,6 +33,7 @@ def look(case: Case) -> Iterator[Symptom]:
     served = [f"{it.protocol} {it.vip}" for it in case.answers() if it.forwarding == "masquerade" and ":" not in it.vip]
     yield from places.judge_gateway(places.gateways(reading.text("/proc/net/route")), known, served)
     yield from _judge_listeners(case)
+    yield from _judge_own_clients(case)
 
 
 def tell() -> Facts:
@@ -57,3 +58,15 @@ def _judge_listeners(case: Case) -> Iterator[Symptom]:
         )  # fmt: skip
         return
     yield from listeners.judge(wanted, found)
+
+
+def _judge_own_clients(case: Case) -> Iterator[Symptom]:
+    try:
+        found = sock_diag.calls(_bare(case))
+    except (OSError, HostError) as problem:
+        yield info(
+            "R8", "connections", f"could not ask for them: {problem}",
+            "whether this host calls its own VIPs is not known", "modprobe -a tcp_diag",
+        )  # fmt: skip
+        return
+    yield from own_clients.judge(found, case.asked())
