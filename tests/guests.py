@@ -68,7 +68,12 @@ def run_guest(command: Sequence[str | Path], share: Path, seconds: float) -> Gue
     console = share / "console"
     with console.open("wb") as output:
         guest = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            # Killed also when pytest is, which then can no longer do it.
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
             guest.wait(seconds)

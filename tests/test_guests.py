@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.guests import GuestRun, require_all_passed, run_guest
+from tests.guests import ROOT, GuestRun, require_all_passed, run_guest
 
 JUNIT = '<testsuites><testsuite errors="0" failures="0" skipped="{}" tests="{}"/></testsuites>'
 
 
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits for its parent to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_guest_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     said = tmp_path / "child"
-    run = run_guest(["sh", "-c", f"sleep 600 & echo $! >{said}; wait"], tmp_path, 0.5)
+    run = run_guest(["sh", "-c", f"sleep 600 & echo $! >{said}; wait"], tmp_path, 2)
     assert run.exit_code is None
     assert "not finished in time" in run.console
-    status = Path("/proc") / said.read_text().strip() / "stat"
-    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+    wait_for(lambda: ended(int(said.read_text())))
+
+
+def test_a_guest_does_not_outlive_whoever_runs_it(tmp_path: Path) -> None:
+    said = tmp_path / "guest"
+    guest = ["sh", "-c", f"echo $$ >{said}.new; mv {said}.new {said}; exec sleep 600"]
+    program = (
+        f"import pathlib; from tests.guests import run_guest; run_guest({guest}, pathlib.Path({str(tmp_path)!r}), 600)"
+    )
+    runner = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    try:
+        wait_for(said.exists)
+    finally:
+        runner.kill()
+        runner.wait(10)
+    wait_for(lambda: ended(int(said.read_text())))
 
 
 @pytest.mark.parametrize(
