@@ -361,6 +361,18 @@ def test_a_vip_that_is_the_gateway_of_masqueraded_real_servers_needs_no_service(
     assert _one(TWO_NETWORKS.replace("masquerade", "tunnel")).wrong == "no service uses inside"
 
 
+def test_a_number_may_be_used_twice_on_different_interfaces_of_every_director() -> None:
+    """The advertisements never meet; on a director whose own interface is the other one they would."""
+    text = TWO_NETWORKS.replace(
+        "{inside: {interface: eth1}}",
+        "{web: {virtual_router_id: 51}, inside: {interface: eth1, virtual_router_id: 51}}",
+    )
+    assert check(text).findings == ()
+    finding = _one(text.replace("d2: 10.0.0.3", "d2: {address: 10.0.0.3, interface: eth1}"))
+    assert finding.field == "instances.inside.virtual_router_id"
+    assert finding.wrong == "51 is the number of web, too"
+
+
 # What is appended to the five-VM file (its last service is services[0]), field, in what is wrong, in what is right.
 SERVICE = "  - {vip: web, port: 81"
 RULES = {

@@ -49,10 +49,17 @@ def _numbers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         number = entry.virtual_router_id
         if number in reserved:
             yield Remark(path, f"{number} is reserved", "choose another, or leave it out")
-        key = (entry.interface or cluster.vrrp.interface, family_of(cluster.vips[vips[0]].address), number)
-        other = seen.setdefault(key, name)
-        if other != name:
-            yield Remark(path, f"{number} is the number of {other}, too", "choose another, or leave it out")
+        family = family_of(cluster.vips[vips[0]].address)
+        keys = [(director, _interface(cluster, entry, director), family, number) for director in cluster.directors]
+        others = {seen.setdefault(key, name) for key in keys} - {name}
+        if others:
+            wrong = f"{number} is the number of {' and '.join(sorted(others))}, too"
+            yield Remark(path, wrong, "choose another, or leave it out")
+
+
+def _interface(cluster: Cluster, entry: InstanceEntry, director: str) -> str | None:
+    """Where a director stands for the election; None: where its address is."""
+    return entry.interface or cluster.directors[director].interface or cluster.vrrp.interface
 
 
 def _enough_numbers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
