@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
+from benchmarks.bench.processes import until
 
 from lbminion.errors import ChangeError
 from lbminion.handlers.packet_rules import PacketRules
+from lbminion.nft_rules import Reading
 from lbminion.nftables import Nft
 from lbstates.kinds.clamp import Clamp
 from lbstates.kinds.kind import Resource
@@ -210,6 +214,39 @@ def test_a_change_is_noticed_cheaply_and_a_change_elsewhere_is_none(place: Place
     # A plan that nobody executes looks at the table too, and wants something else.
     assert place.observe(VOICE) == {"mark": {}, "clamp": {}}
     assert place.changed(observed, WEB)
+
+
+class SlowNft(Nft):
+    """One that waits, as nft does for somebody who loads a large ruleset."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_read = threading.Event()
+        self.may_read.set()
+
+    def read(self) -> Reading:
+        assert self.may_read.wait(30)
+        return super().read()
+
+
+def test_an_nft_that_takes_long_does_not_hold_up_the_service(netns: Namespace) -> None:
+    """Its answer is heard later, and a change is noticed then."""
+    nft = SlowNft()
+    place = Place(netns, nft)
+    try:
+        place.make(WEB)
+        observed = place.observe(WEB)
+        nft.may_read.clear()
+        place.nft("flush", "table", "inet", "lbmaster")
+        begun = time.monotonic()
+        assert not place.changed(observed, WEB)
+        assert not place.changed(observed, WEB)
+        assert time.monotonic() - begun < 5
+        nft.may_read.set()
+        until(lambda: place.changed(observed, WEB), "the change is noticed", 30, pause=0.01)
+    finally:
+        nft.may_read.set()
+        place.close()
 
 
 @pytest.mark.parametrize(

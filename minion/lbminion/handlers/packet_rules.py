@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Final
 
@@ -25,6 +26,8 @@ from .handler import Observed, Wanted
 logger = logging.getLogger(__name__)
 
 _TRY_AGAIN_SECONDS: Final = 60.0
+_PATIENCE: Final = 0.05
+"""Seconds that the event loop waits for nft."""
 _OVERRULED: Final = ", in a table that somebody changed"
 
 
@@ -55,6 +58,8 @@ class PacketRules:
         self._oddities: tuple[str, ...] = ()
         self._obstacle: str | None = None
         self._tried = 0.0
+        self._thread = ThreadPoolExecutor(1, "nft")
+        self._reading: Future[None] | None = None
 
     async def obstacle(self) -> str:
         """Say why there can be no such rules on this host ("": there can).
@@ -70,16 +75,33 @@ class PacketRules:
         self._ours = frozenset(_names(wanted))
         if not self._ours:
             return {"mark": {}, "clamp": {}}
-        await asyncio.to_thread(self._look)
+        await asyncio.wrap_future(self._thread.submit(self._look))
         return self._sorted_out(wanted)
 
     def changed(self, wanted: Wanted, observed: Resources) -> bool:
-        """One question to the kernel as long as nobody changes any rule of this host, else nft is asked (some ms)."""
+        """One question to the kernel as long as nobody changes any rule of this host, else nft is asked (some ms).
+
+        An nft that takes longer, because somebody loads a large ruleset, is heard out by a later call.
+        """
         if not _names(wanted):
             return False
-        if self._newest is None or self._newest[0] != self._generations.read():
-            self._look()
+        # While the thread looks, the socket is its own.
+        stale = self._reading is not None or self._newest is None or self._newest[0] != self._generations.read()
+        if stale and not self._has_looked():
+            return False
         return any(found != observed.get(kind, {}) for kind, found in self._sorted_out(wanted).items())
+
+    def _has_looked(self) -> bool:
+        """Look in another thread, and wait for it a moment. Raises `HostError`."""
+        reading = self._reading = self._reading or self._thread.submit(self._look)
+        try:
+            reading.result(_PATIENCE)
+        except TimeoutError:
+            return False
+        finally:
+            if reading.done():
+                self._reading = None
+        return True
 
     def _look(self) -> None:
         # Before reading: what changes meanwhile is noticed by the next comparison.
@@ -123,6 +145,7 @@ class PacketRules:
         self._nft.replace([rules[key] for key in sorted(rules)])
 
     def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
         self._generations.close()
 
 
