@@ -95,7 +95,15 @@ def test_a_vip_that_somebody_deletes_is_back_within_a_second(place: Place, serve
     assert "Deleted" not in added
     assert back - gone < 1
     found = server.event("drift.found", since)
-    step = {"kind": "address", "verb": "add", "identity": f"lo {VIP}/32", "before": "", "after": "", "detail": ""}
+    step = {
+        "kind": "address",
+        "verb": "add",
+        "identity": f"lo {VIP}/32",
+        "before": "",
+        "after": "",
+        "detail": "",
+        "count": 1,
+    }
     assert found["data"]["steps"] == healed["data"]["steps"] == [step]
     assert found["cursor"] < healed["cursor"]
     assert found["data"]["trigger"] == f"address lo {VIP}/32 vanished"
