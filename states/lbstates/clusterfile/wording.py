@@ -16,6 +16,7 @@ from .model import Cluster
 _WANTED: Final = {
     "string_type": "a text",
     "int_type": "a whole number",
+    "bool_type": "true or false",
     "float_type": "a number",
     "dict_type": "a mapping (`name: value`, one per line)",
     "model_type": "a mapping (`name: value`, one per line)",
@@ -49,6 +50,8 @@ def word(error: ErrorDetails) -> tuple[str, str]:
     if kind in _LIMITS:
         limit, comparison, bound = _LIMITS[kind]
         return f"{shown(value)} is {comparison} than possible", f"at {bound} {_number(context[limit])}"
+    if kind == "literal_error" and "'" not in context["expected"]:
+        return f"{shown(value)} is not possible", f"write {context['expected']}"
     if kind in _WANTED:
         return _wrong_type(kind, value)
     match kind:

@@ -267,6 +267,11 @@ def _advert_interval(statement: Statement, found: dict[str, Any], version: int, 
             "no action is needed",
         )
         return longest
+    hundredths = max(0.01, round(interval, 2))
+    if version == _VERSION_3 and hundredths != interval:
+        said = f"{interval:g} s became {hundredths:g} s: VRRP version 3 counts hundredths"
+        notes.guessed(statement.place, "advert_int", said, "no action is needed")
+        return hundredths
     return interval
 
 

@@ -80,6 +80,7 @@ def test_a_file_with_nothing_to_import_is_the_one_error(keepalived: Import, text
     ("lines", "vrrp"),
     [
         ("version 3\nadvert_int 0.2", {"advert_interval": 0.2}),
+        ("version 3\nadvert_int 0.126", {"advert_interval": 0.13}),
         ("advert_int 2", {"version": 2, "advert_interval": 2}),
         ("advert_int 1.5", {"version": 2, "advert_interval": 2}),
         ("nopreempt", {"version": 2, "preempt": False}),

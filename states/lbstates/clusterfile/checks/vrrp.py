@@ -106,6 +106,9 @@ def _version(cluster: Cluster, name: str, entry: InstanceEntry, *, six: bool) ->
         wrong = f"{interval:g} s is no whole number, and {because}"
         right = "use whole seconds, or leave auth_pass out" if wanted is None else "use whole seconds, or version 3"
         yield Remark(at("advert_interval"), wrong, right)
+    elif round(interval * 100, 6) % 1:
+        wrong = f"{interval:g} s is no whole number of hundredths, in which VRRP version 3 counts"
+        yield Remark(at("advert_interval"), wrong, f"write {max(round(interval, 2), 0.01):g}")
     if interval < _SHORT_INTERVAL:
         wrong = f"with {interval:g} s a pause of {3 * interval:g} s, as every virtual machine has, moves the VIPs"
         yield Remark(at("advert_interval"), wrong, f"use {_SHORT_INTERVAL:g} or more", warning=True)
@@ -120,6 +123,19 @@ def _preemption(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if preempt is False and delay:
             wrong = "there is nothing to delay: without preempt no VIP is taken back"
             yield Remark((*path, "preempt_delay"), wrong, "leave it out, or use `preempt: true`")
+
+
+def _loopback(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """What is on it leaves no host, and keepalived refuses it for an election."""
+    given: list[tuple[Path, str | None]] = [
+        (("vrrp", "interface"), cluster.vrrp.interface),
+        *((("directors", name, "interface"), entry.interface) for name, entry in cluster.directors.items()),
+        *((("instances", name, "interface"), entry.interface) for name, entry in cluster.instances.items()),
+        (("ipvs", "sync", "interface"), cluster.ipvs.sync.interface if cluster.ipvs.sync is not None else None),
+    ]
+    for path, interface in given:
+        if interface == "lo":
+            yield Remark(path, "directors cannot reach each other by lo", "name the interface between them")
 
 
 def _sync_groups(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -190,6 +206,7 @@ CHECKS: Final = (
     _enough_numbers,
     _versions,
     _preemption,
+    _loopback,
     _sync_groups,
     _unicast,
     _routes,
