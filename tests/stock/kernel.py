@@ -56,7 +56,10 @@ class StockKernel:
         return self.directory / "lib/modules" / self.release
 
     def needed_for(self, *names: str) -> list[Path]:
-        """Return the files of modules and of all that they need, in the order in which they can be loaded."""
+        """Return the files of modules and of all that they need, in the order in which they can be loaded.
+
+        Raises `LabError` for a module that this kernel does not have.
+        """
         needs: dict[str, list[str]] = {}
         for line in (self.modules / "modules.dep").read_text().splitlines():
             path, _, others = line.partition(":")
@@ -70,6 +73,10 @@ class StockKernel:
             order.setdefault(path)
 
         for name in names:
+            if name not in by_name:
+                raise LabError(
+                    f"the kernel {self.release} has no module {name}: remove {self.directory}, and try again"
+                )
             add(by_name[name])
         return [self.modules / path for path in order]
 
