@@ -108,7 +108,11 @@ class Scene:
         """Stage a generation as the inbox would."""
         answers = tuple(Answer(vip, "tcp", ("80",), "direct", {HOST: 80}) for vip in vips)
         state = RealServerState(cluster, {HOST: Host("172.28.128.10")}, answers, drift=drift)
-        message = State((HOST,), encode_state(state))
+        self.take(generation, encode_state(state), cluster)
+
+    def take(self, generation: int, desired: dict[str, Any], cluster: str = "c") -> None:
+        """Stage a state as it travels."""
+        message = State((HOST,), desired)
         raw = seal(Envelope("state", cluster, "role:realserver", generation, 0, payload(message)), KEY)
         self.holdings.keep(Inbox(HOST, KEYS).judge(raw, self.holdings.memory), raw)
 
@@ -220,6 +224,22 @@ async def test_the_same_trouble_is_told_once(scene: Scene) -> None:
                 while len(scene.answers) <= number:
                     await asyncio.sleep(0.001)
     assert [kind for kind, _ in scene.said].count("drift.unhealed") == 1
+
+
+async def test_what_an_earlier_release_was_told_holds_until_the_next_push(scene: Scene) -> None:
+    """The minion was upgraded: its database has a signed state of format 1, and the host is as that says."""
+    hosts, vips = {HOST: "172.28.128.10"}, {"172.28.128.200": [HOST]}
+    scene.take(1, {"role": "realserver", "cluster": "c", "hosts": hosts, "vips": vips, "format": 1})
+    scene.holdings.release("c", 1)
+    with scene.running():
+        scene.reconciler.ask(Look("start"))
+        await scene.until("state.applied")
+        assert list(scene.host.has["address"]) == ["lo 172.28.128.200/32"]
+        scene.receive(2, "172.28.128.200")
+        scene.holdings.release("c", 2)
+        scene.reconciler.ask(Look("push", "c"))
+        applied = await scene.until("state.applied", 2)
+    assert applied.steps == ()
 
 
 async def test_a_foreign_address_is_left_alone(scene: Scene) -> None:
