@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lbmaster import identity
+from lbwire.envelope import Envelope, seal
+from lbwire.messages import State, payload
+from lbwire.topics import role_audience
 from tests.documents import ROOT, blocks
 
 from .conftest import HOSTS, WEB, Refusal, Site, eventually
@@ -108,3 +112,29 @@ async def test_a_push_mends_a_state_that_was_damaged_in_the_store(site: Site) ->
     assert set(status["clusters"]["web"]["hosts"]) == set(HOSTS)
     await push_reaches_everybody(site, 2)
     assert set((await site.ask("status"))["clusters"]["web"]["hosts"]) == set(HOSTS)
+
+
+async def test_a_push_after_an_upgrade_keeps_what_the_earlier_release_chose(site: Site) -> None:
+    """The store has states of format 1: they are understood, and the virtual router id and the home do not move."""
+    await site.cluster()
+    await stopped(site)
+    key = identity.load(site.config.state_dir).signing
+    directors = {
+        "role": "director", "cluster": "web", "format": 1, "hosts": {"d1": "10.0.0.1", "d2": "10.0.0.2"},
+        "instances": [
+            {"name": "www", "virtual_router_id": 77, "vips": ["10.0.0.100/24"], "priorities": {"d1": 240, "d2": 250}}
+        ],
+        "services": [],
+        "vrrp": {"advert_interval": 1.0, "mode": "multicast", "version": 3, "auth_pass": None, "interface": None},
+    }  # fmt: skip
+    message = payload(State(("d1", "d2"), directors))
+    raw = seal(Envelope("state", "web", role_audience("director"), 1, 0, message), key)
+    run(site.config.database, f"UPDATE state SET raw = x'{raw.hex()}' WHERE role = 'director';")
+    await started(site)
+    await eventually(lambda: all(minion.acks for minion in site.minions.values()))
+    assert list((await site.ask("status"))["clusters"]["web"]["vips"]) == ["10.0.0.100/24"]
+    await push_reaches_everybody(site, 2)
+    states = [found for found in site.minions["d1"].seen if isinstance(found, State) and "instances" in found.desired]
+    (instance,) = states[-1].desired["instances"]
+    assert states[-1].desired["format"] == 2
+    assert (instance["virtual_router_id"], instance["priorities"]["d2"]) == (77, 250)
