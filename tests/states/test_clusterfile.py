@@ -361,6 +361,19 @@ def test_a_vip_that_is_the_gateway_of_masqueraded_real_servers_needs_no_service(
     assert _one(TWO_NETWORKS.replace("masquerade", "tunnel")).wrong == "no service uses inside"
 
 
+def test_an_advertisement_has_room_for_so_many_ipv6_vips() -> None:
+    """What is too much keepalived would take out, with a message that fails its own test of the file."""
+    vips = "".join(f'  v{i}: {{address: "2001:db8::{i:x}/64", instance: big}}\n' for i in range(256, 256 + 81))
+    text = (
+        'cluster: shop\ndirectors: {d1: "2001:db8::1", d2: "2001:db8::2"}\n'
+        f'real_servers: {{r1: "2001:db8::3"}}\nvips:\n{vips}services: [{{firewall_mark: 7, family: ipv6}}]\n'
+    )
+    finding = _one(text)
+    assert (finding.line, finding.field) == (85, "vips.v336")
+    assert "81 IPv6 VIPs of the instance big do not fit" in finding.wrong
+    assert check(text.replace(vips.splitlines(keepends=True)[-1], "")).findings == ()
+
+
 def test_a_number_may_be_used_twice_on_different_interfaces_of_every_director() -> None:
     """The advertisements never meet; on a director whose own interface is the other one they would."""
     text = TWO_NETWORKS.replace(

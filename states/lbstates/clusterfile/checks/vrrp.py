@@ -14,6 +14,8 @@ from lbstates.words import MAX_VRID, port_range
 
 from .remark import Declared, Remark
 
+_MOST_IPV6: Final = 80
+"""VIPs of one instance: keepalived has room for 89 with an MTU of 1500."""
 _SHORT_INTERVAL: Final = 0.1
 """Seconds: below it a busy director or a paused virtual machine is taken for dead."""
 
@@ -36,6 +38,15 @@ def _one_family(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         if family_of(cluster.vips[leader].address) != family_of(vip.address):
             wrong = f"{leader}, of the same VRRP instance, is of the other family"
             yield Remark(("vips", name), wrong, "give it an instance of its own, and both the same `sync_group`")
+
+
+def _advertised(cluster: Cluster, _: Declared) -> Iterator[Remark]:
+    """All VIPs of an instance stand in each of its advertisements, and that is one packet."""
+    for name, vips in _members(cluster).items():
+        if len(vips) > _MOST_IPV6 and family_of(cluster.vips[vips[0]].address) == "ipv6":
+            wrong = f"{len(vips)} IPv6 VIPs of the instance {name} do not fit into an advertisement"
+            right = f"{_MOST_IPV6} do: give the others an instance of their own, and both the same `sync_group`"
+            yield Remark(("vips", vips[_MOST_IPV6]), wrong, right)
 
 
 def _numbers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
@@ -202,6 +213,7 @@ _VERSION_3: Final = 3
 CHECKS: Final = (
     _known,
     _one_family,
+    _advertised,
     _numbers,
     _enough_numbers,
     _versions,
