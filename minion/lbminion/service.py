@@ -29,6 +29,7 @@ from .holdings import Holdings
 from .host import Host
 from .jobs import Look
 from .keepalived.control import Control, Occurrence, PutReport
+from .keepalived.log import trim
 from .keepalived.version import version as keepalived_version
 from .ledger import Ledger
 from .life import Life, lock_in
@@ -236,3 +237,7 @@ class Minion:
         while True:
             await asyncio.sleep(self._config.reconcile_interval)
             self._reconciler.ask(Look("timer"))
+            try:
+                trim(self._paths.log)
+            except OSError as error:
+                logger.warning("keepalived's log %s cannot be cut: %s", self._paths.log, error.strerror)
