@@ -86,7 +86,7 @@ def _group(names: tuple[str, ...], facts: HostFacts) -> Iterator[str]:
 
 
 _INSTANCE: Final = re.compile(r"^vrrp_instance (\S+) \{$")
-_VIP: Final = re.compile(rf"^{INDENT * 2}(\S+/\d+) dev (\S+)$")
+_VIP: Final = re.compile(rf"^{INDENT * 2}(\S+/\d+) dev (\S+)(?: preferred_lft 0)?$")
 
 
 def vips(text: str) -> dict[str, tuple[Address, ...]]:

@@ -11,7 +11,7 @@ from .errors import CannotDerive
 from .facts import HostFacts, existing, interface_of
 from .keepalived_blocks import block
 from .keepalived_versions import Version
-from .kinds.service import Family
+from .kinds.service import Family, family_of
 from .vrrp import Route, Rule, VrrpInstance
 
 LIFE: Final = "lbminion"
@@ -54,9 +54,17 @@ def _body(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFa
         (vip.address, interface if vip.interface is None else existing(host, vip.interface, place, facts))
         for vip in instance.vips
     )
-    yield from block("virtual_ipaddress", (f"{address} dev {device}" for address, device in vips))
+    yield from block("virtual_ipaddress", (f"{address} dev {device}{_lifetime(address)}" for address, device in vips))
     yield from block("virtual_routes", (_route(route, instance, host, facts, version) for route in instance.routes))
     yield from block("virtual_rules", (_rule(rule, place, instance) for place, rule in enumerate(instance.rules)))
+
+
+def _lifetime(vip: str) -> str:
+    """A VIP must not be the source of what the director itself sends: for IPv6 the kernel would choose it.
+
+    Real servers drop wrapped packets that come from an address of theirs. (An IPv4 VIP is a secondary address.)
+    """
+    return " preferred_lft 0" if family_of(vip) == "ipv6" else ""
 
 
 def sync_groups(state: DirectorState) -> dict[str, tuple[str, ...]]:

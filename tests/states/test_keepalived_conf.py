@@ -312,3 +312,10 @@ def test_a_route_is_not_read_back_as_a_vip() -> None:
     text = render(_two(routes=(Route("10.9.0.0/16", interface="eth2"),)), "netology3", _facts(keepalived="2.3.2"))
     assert "        10.9.0.0/16 dev eth2\n" in text
     assert vips(text) == {"web": (Address("eth1", "172.28.128.200/24"),)}
+
+
+def test_an_ipv6_vip_is_no_source_of_what_the_director_sends_itself() -> None:
+    """Real servers drop wrapped packets from an address of their own; and it reads back as the VIP that it is."""
+    text = render(_two(vips=(Vip("fd00::200/64"),)), "netology3", _facts())
+    assert "        fd00::200/64 dev eth1 preferred_lft 0\n" in text
+    assert vips(text)["web"] == (Address("eth1", "fd00::200/64"),)
