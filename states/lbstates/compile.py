@@ -14,10 +14,10 @@ import msgspec
 
 from . import placement
 from .balancing import IpvsOptions, ServiceDestination, SyncOptions, TimeoutOptions, VirtualService
-from .clusterfile.reading import address_of, bare, destinations, own_ports, ports, single_ports, version_of
+from .clusterfile.reading import IPV6, address_of, bare, destinations, own_ports, ports, single_ports, version_of
 from .desired import Answer, DirectorState, Host, RealServerState, Role, RoleState
 from .kinds.destination import Forwarding, Tunnel
-from .kinds.service import CLIENT_PREFIX, Persistence, family_of
+from .kinds.service import CLIENT_PREFIX, Family, Persistence
 from .vrrp import Garp, Route, Rule, Vip, VrrpInstance
 from .words import flag_of, port_range
 
@@ -222,8 +222,10 @@ def _services(cluster: Cluster, before: DirectorState | None) -> Iterator[Virtua
 def _service(
     cluster: Cluster, service: ServiceEntry, port: int, mark: int, found: tuple[tuple[ServiceDestination, int], ...]
 ) -> VirtualService:
-    vip = bare(cluster.vips[service.vip].address) if service.vip is not None else ""
-    family = family_of(vip) if vip else service.family or "ipv4"
+    family: Family = "ipv6" if version_of(cluster, service) == IPV6 else "ipv4"
+    # Without ports somebody else marks the packets: nothing has to be known of them.
+    marked = ports(service) if mark else ()
+    vip = bare(cluster.vips[service.vip].address) if service.vip is not None and (marked or not mark) else ""
     persistence = service.persistence
     return VirtualService(
         protocol=service.protocol if vip else None,
@@ -237,7 +239,7 @@ def _service(
         if persistence is None
         else Persistence(persistence.timeout, _either(persistence.netmask, CLIENT_PREFIX[family]), persistence.engine),
         mark=mark,
-        marked_ports=ports(service) if mark and vip else (),
+        marked_ports=marked,
         mark_family=family if mark else "ipv4",
     )
 

@@ -421,7 +421,9 @@ RULES = {
     "range beyond the last port": ("  - {vip: web, ports: [80, 65000-70000]}", "ports[1]", "no range", "65535"),
     "no ports": ("  - {vip: web, ports: []}", "ports", "nothing stands here", "at least one"),
     "far too many ports": ("  - {vip: web, ports: 1000-9000}", "ports", "8001 ports", "firewall_mark: auto"),
-    "a mark without packets": ("  - {vip: web, firewall_mark: 7}", "", "neither port nor ports", "one of the two"),
+    "a mark of our choice without packets": (
+        "  - {vip: web, firewall_mark: auto}", "", "neither port nor ports", "one of the two",
+    ),
     "a mark of our choice that nobody sets": ("  - {firewall_mark: auto}", "firewall_mark", "nobody would set", "VIP"),
     "a port of a foreign mark": ("  - {firewall_mark: 7, port: 80}", "port", "somebody else", "leave `port` out"),
     "a mark of 0": ("  - {vip: web, port: 81, firewall_mark: 0}", "firewall_mark", "0 is no firewall mark", "auto"),

@@ -72,6 +72,17 @@ def test_a_state_with_flags_of_another_scheduler_is_refused() -> None:
         msgspec.structs.replace(service, scheduler="rr")
 
 
+def test_packets_that_somebody_else_marks_may_have_a_vip_that_real_servers_get() -> None:
+    """Nothing is marked on the directors; with direct routing the VIP has to be on the real servers."""
+    text = "{vip: web6, firewall_mark: 7}"
+    (service,) = _state(text).services
+    assert (service.vip, service.protocol, service.marked_ports, service.mark_family) == ("", None, (), "ipv6")
+    assert _table(text) == ["-A -f 7 -6 -s wlc"]
+    state = compile_cluster(parse(f"{CLUSTER}  - {text}\n", "x"))["realserver"]
+    found = resources_for(state, "r1", HostFacts({"10.0.0.11": "eth0"}, None, "/run/fifo"))
+    assert [it.identity for it in found] == ["lo 2001:db8::100/128"]
+
+
 def test_one_mark_of_both_families_makes_two_services() -> None:
     services = ("{vip: web, port: 80, firewall_mark: 7}", "{vip: web6, port: 80, firewall_mark: 7}")
     assert _table(*services) == ["-A -f 7 -s wlc", "-A -f 7 -6 -s wlc"]

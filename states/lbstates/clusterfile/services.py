@@ -100,7 +100,8 @@ class ServiceEntry(Section):
     firewall_mark: FirewallMark | None = Field(
         default=None,
         description="Makes one virtual service of all its ports, with common persistence: packets to them get this mark "
-        "(auto: a number of our own choice). Without vip the packets are marked by somebody else.",
+        "(auto: a number of our own choice). Without ports, or without vip, the packets are marked by somebody else; a vip "
+        "is put on the real servers all the same.",
     )
     family: Family | None = Field(
         default=None, description="The family of a service by firewall mark without vip. Left out: ipv4."

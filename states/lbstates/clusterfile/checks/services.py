@@ -70,7 +70,7 @@ def _what_it_takes(cluster: Cluster, _: Declared) -> Iterator[Remark]:
         given = [name for name in ("port", "ports") if getattr(service, name) is not None]
         if service.vip is None:
             yield from _marked_elsewhere(service, here, given)
-        elif len(given) != 1:
+        elif len(given) != 1 and (given or not isinstance(service.firewall_mark, int)):
             wrong = "port and ports are both given" if given else "neither port nor ports is given"
             yield Remark(here, wrong, "write one of the two")
         elif service.family is not None:
