@@ -39,7 +39,8 @@ class Advert:
 class Election:
     """What an instance of ours shall be: `interval` in seconds, `vips` bare, `peers` address -> director (without us).
 
-    `family` 4 or 6; `held`: this host has the instance's VIPs now.
+    `family` 4 or 6; `held`: this host has the instance's VIPs now; `at_home`: it is on the interface with the director's
+    address, as it is on the peers.
     """
 
     instance: str
@@ -51,6 +52,7 @@ class Election:
     vips: frozenset[str]
     peers: Mapping[str, str]
     held: bool
+    at_home: bool = True
 
 
 def parse(packet: bytes) -> Advert | None:
@@ -128,10 +130,14 @@ def _silence(election: Election, seconds: float) -> Symptom:
 
 
 def _is_peer(election: Election, source: str, adverts: Sequence[Advert]) -> bool:
-    """A director is known by its address; over IPv6 adverts come from link-local addresses, so by the VIPs they claim."""
+    """A director is known by its address, or by the VIPs that it claims.
+
+    Over IPv6 adverts come from link-local addresses, and on another interface from one that the cluster file does not say.
+    """
     if source in election.peers:
         return True
-    return source.startswith("fe80:") and any(not election.vips.isdisjoint(advert.vips) for advert in adverts)
+    nameless = source.startswith("fe80:") or not election.at_home
+    return nameless and any(not election.vips.isdisjoint(advert.vips) for advert in adverts)
 
 
 def _name(election: Election, source: str) -> str:

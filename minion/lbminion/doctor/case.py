@@ -128,7 +128,7 @@ class Case:
         return [
             Election(
                 it.name, it.interface, it.family, it.vrid, it.version, it.interval, frozenset(it.vips), self.peers,
-                it.name in self.holding,
+                it.name in self.holding, it.interface == self.interface,
             )
             for it in self.instances.values()
         ]  # fmt: skip

@@ -18,6 +18,16 @@ ADVERT = Advert(PEER, 51, 3, 240, 1.0, (VIP,))
 SECONDS = {"eth0": 3.5}
 
 
+def test_on_another_interface_directors_are_known_by_the_vips_that_they_claim() -> None:
+    """Their addresses there stand in no cluster file; whoever claims other VIPs is foreign there, too."""
+    inside = replace(WEB, at_home=False)
+    adverts = [replace(ADVERT, source="192.168.1.3")] * 3
+    assert judge([inside], {"eth0": adverts}, SECONDS) == []
+    assert [it.id for it in judge([WEB], {"eth0": adverts}, SECONDS)][:1] == ["V3"]
+    foreign = [replace(ADVERT, source="192.168.1.9", vips=("192.168.1.250",))]
+    assert "V3" in [it.id for it in judge([inside], {"eth0": [*adverts, *foreign]}, SECONDS)]
+
+
 def packet(version: int = 3, interval: int = 100, vips: tuple[str, ...] = (VIP,), source: str = PEER) -> bytes:
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     vrrp = struct.pack("!BBBBHH", version << 4 | 1, 51, 240, len(vips), interval, 0)

@@ -74,6 +74,14 @@ def test_an_election_is_read_from_the_file_that_shall_be() -> None:
     assert election.peers == {"10.0.0.2": "d2", "fd00::2": "d2"}
     assert election.vips == {"10.0.0.100", "10.5.0.100"}
     assert not election.held
+    assert election.at_home
+
+
+def test_an_election_on_another_interface_is_not_where_the_directors_addresses_are() -> None:
+    """So that nobody takes its advertisements for those of strangers."""
+    file = Keepalived(CONF.replace("interface eth0", "interface eth1"), running=True)
+    (election,) = case("d1", DIRECTORS, file, present=(ETH0, ETH1)).elections()
+    assert (election.interface, election.at_home) == ("eth1", False)
 
 
 def test_arp_is_asked_where_the_answer_would_come_from() -> None:
