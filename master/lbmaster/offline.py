@@ -97,8 +97,10 @@ def _facts(
     """Make up the facts of a host, `entries` being all that the file says of it; name what was assumed."""
     assumed: dict[str, str] = {}
     instances = director.instances if director else ()
-    # An interface that the file names for an election is most likely the one with the director's address, too.
-    interfaces = [*(entry.interface for entry in entries), *(instance.interface for instance in instances)]
+    # An interface that the file names for elections is most likely the one with the director's address, too; but not
+    # where only some have another.
+    elections = {instance.interface for instance in instances}
+    interfaces = [*(entry.interface for entry in entries), *(elections if len(elections) == 1 else ())]
     named = next(filter(None, interfaces), None)
     own = named or taken.interface
     if named is None:

@@ -11,6 +11,7 @@ from lbmaster.cli.render_host import host_document, host_page
 from lbmaster.offline import Assumptions, HostView, host_view
 from lbstates.clusterfile import parse
 from lbstates.kinds.destination import Destination
+from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.mark import Mark
 from lbstates.kinds.module import Module
 from lbstates.kinds.service import Service
@@ -207,6 +208,21 @@ def test_a_host_without_a_service_has_nothing() -> None:
     assert host_page(HostView("r3", "shop", ("realserver",), (), {}))[-1] == Line(
         "Nothing: no service needs this host."
     )
+
+
+def test_an_interface_of_one_election_is_not_taken_for_that_of_the_others() -> None:
+    """A gateway VIP inside says nothing about where the director's address is."""
+    text = (
+        "cluster: shop\ndirectors: {d1: 10.0.0.2}\nreal_servers: {r1: 192.168.1.11}\n"
+        "vips: {web: 10.0.0.100/24, inside: 192.168.1.1/24}\ninstances: {inside: {interface: eth1}}\n"
+        "services: [{vip: web, port: 80, forwarding: masquerade}]\n"
+    )
+    view = host_view(parse(text, "x"), "d1", Assumptions("eth7"))
+    assert view.assumed["interface"] == "eth7"
+    (keepalived,) = (it for it in view.resources if isinstance(it, Keepalived))
+    assert "10.0.0.100/24 dev eth7" in keepalived.config
+    assert "192.168.1.1/24 dev eth1" in keepalived.config
+    assert keepalived.config.count("mcast_src_ip") == 1
 
 
 def test_a_masqueraded_real_server_is_said_to_need_a_default_route() -> None:
