@@ -13,6 +13,7 @@ from lbstates.desired import DirectorState, Host
 from lbstates.errors import CannotDerive
 from lbstates.facts import HostFacts
 from lbstates.kinds.destination import Destination, Forwarding, Tunnel
+from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
 from lbstates.kinds.module import Module
 from lbstates.kinds.service import Persistence
@@ -150,3 +151,9 @@ def test_a_host_that_cannot_mark_packets_is_refused_with_what_the_kernel_said() 
     marked = Cluster(service={"mark": 7, "marked_ports": ("80",), "port": 0})
     with pytest.raises(CannotDerive, match="cannot be marked here; no nft"):
         marked.resources(msgspec.structs.replace(FACTS, no_packet_rules="no nft here"))
+
+
+def test_a_director_without_services_needs_no_ipvs() -> None:
+    """It runs VRRP, and its kernel may have nothing else."""
+    found = resources_for(DirectorState("c", {"d1": Host("10.0.0.1")}, (), ()), "d1", FACTS)
+    assert [type(it) for it in found] == [Keepalived]
