@@ -57,7 +57,8 @@ def index(resources: Iterable[Resource]) -> dict[str, dict[str, Resource]]:
     for resource in resources:
         of_kind = found[KIND_OF[type(resource)].name]
         if of_kind.get(resource.identity, resource) != resource:
-            raise ValueError(f"two different specifications of {resource.identity}")
+            what = f"two different specifications of {resource.identity}"
+            raise ValueError(f"{what}: is this host in two clusters that want it otherwise? take it out of one of them")
         of_kind[resource.identity] = resource
     return found
 
