@@ -39,8 +39,8 @@ def resources(state: DirectorState, host: str, facts: HostFacts) -> tuple[Resour
         for identity, service in zip([it.identity for it in services], state.services, strict=True)
         for destination in service.destinations
     ]
-    # A director without services runs VRRP only, perhaps on a kernel without IPVS.
-    balancing = bool(state.services) or state.ipvs != IpvsOptions()
+    # A director without services runs VRRP only, perhaps on a kernel without IPVS; unless it shall have an empty table.
+    balancing = bool(state.services) or state.exclusive or state.ipvs != IpvsOptions()
     return (
         *(_modules(state) if balancing else ()),
         *(_sysctls(state) if balancing else ()),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from benchmarks.bench.director import MemoryTable
 
 from lbminion.handlers import ipvs
 from lbminion.handlers.ipvs import IpvsTable
+from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
 from lbstates.kinds.service import Service
-from lbstates.plan import Change
 
 THEIRS = Service("tcp", "10.9.9.9", 80, "rr")
 NOTHING: dict[str, frozenset[str]] = {"service": frozenset(), "destination": frozenset(), "module": frozenset()}
@@ -18,10 +15,18 @@ NOTHING: dict[str, frozenset[str]] = {"service": frozenset(), "destination": fro
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> IpvsTable:
-    memory: Any = MemoryTable()
-    memory.apply([Change("service", "add", THEIRS.identity, after=THEIRS)])
-    monkeypatch.setattr(ipvs, "Ipvs", lambda: memory)
+    monkeypatch.setattr(ipvs, "Ipvs", InMemory)
     return IpvsTable()
+
+
+class InMemory:
+    """A kernel's table with one service of somebody else."""
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(Table({THEIRS.identity: THEIRS}, {}, {}), Statistics({}, {}))
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 async def test_a_director_without_services_sees_what_is_in_its_table(table: IpvsTable) -> None:
