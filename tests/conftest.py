@@ -6,6 +6,7 @@ Fixtures stand in the folder that needs them.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -22,6 +23,10 @@ IN_CI = os.environ.get("CI") == "true"
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("patient"), print_blob=True)
 settings.load_profile("ci" if IN_CI else "patient")
+
+# A shell starts what runs in its background with SIGINT ignored, and processes inherit that: the commands under test, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
