@@ -65,6 +65,8 @@ def _default(field: dict[str, Any]) -> str:
             return str(value).lower()
         case dict():
             return ""
+        case list() as value:
+            return ", ".join(map(str, value))
         case value:
             return str(value)
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
-ORDER = ("wire", "states", "service", "minion", "master", "netns", "uml", "stock", "lab")
+ORDER = ("wire", "states", "service", "minion", "master", "attacks", "fuzz", "netns", "uml", "stock", "faults", "lab")
 """Folders from the fastest to the slowest: a mistake shows as early as it can. Files beside them come first."""
-NEED_ROOT = frozenset({"netns", "uml", "stock", "lab"})
+NEED_ROOT = frozenset({"netns", "uml", "stock", "faults", "lab"})
 IN_CI = os.environ.get("CI") == "true"
 
 # A machine that is busy with virtual machines says nothing about a test by being slow.

@@ -30,7 +30,7 @@ def test_every_cluster_file_in_the_documents_is_right(block: Block) -> None:
     """Without a warning."""
     checked = check(block.text)
     assert checked.cluster is not None
-    assert checked.findings == ()
+    assert {finding.severity for finding in checked.findings} <= {"info"}
 
 
 @pytest.mark.parametrize("block", all_blocks("yaml part"), ids=lambda block: block.page)
@@ -38,7 +38,7 @@ def test_every_part_of_a_cluster_file_fits_into_one(block: Block) -> None:
     """Appended to the five-VM cluster."""
     checked = check((GOLDEN / "netology.yaml").read_text() + block.text)
     assert checked.cluster is not None
-    assert checked.findings == ()
+    assert {finding.severity for finding in checked.findings} <= {"info"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""docs/events.md is kept equal to lbwire.events, which subscribers rely on."""
+"""docs/events.md is kept equal to lbwire.event_types, which subscribers rely on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lbwire.events import EVENT_TYPES, Data
+from lbwire.event_types import EVENT_TYPES
+from lbwire.events import Data
 
 PAGE = Path(__file__).parent.parent / "docs" / "events.md"
 ROW = re.compile(r"^\| `(?P<type>[a-z_.]+)` \| (?P<fields>.*?) \| (?P<meaning>.*) \|$", re.MULTILINE)

@@ -41,7 +41,7 @@ def test_the_example_is_what_the_command_prints(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("table", [_GLOBAL, _TABLE, _GROUP, _SERVICE, _REAL_SERVER], ids=lambda table: table.where)
 def test_every_keyword_that_is_imported_is_documented(table: object) -> None:
     """Keywords of global_defs that repeat one of an instance are told by their prefix."""
-    known = set(re.findall(r"`([a-z0-9_-]+)`", PAGE.read_text()))
+    known = set(re.findall(r"`([A-Za-z0-9_-]+)`", PAGE.read_text()))
     unnecessary = {"hashed"}
 
     fields = {keyword.removeprefix("vrrp_") if "garp_" in keyword else keyword for keyword in table.fields}  # type: ignore[attr-defined]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.guests import ROOT, GuestRun, require_all_passed, run_guest
+from tests.waiting import until
 
 JUNIT = '<testsuites><testsuite errors="0" failures="0" skipped="{}" tests="{}"/></testsuites>'
 
@@ -23,19 +22,12 @@ def ended(pid: int) -> bool:
         return True
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_guest_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     said = tmp_path / "child"
     run = run_guest(["sh", "-c", f"sleep 600 & echo $! >{said}; wait"], tmp_path, 2)
     assert run.exit_code is None
     assert "not finished in time" in run.console
-    wait_for(lambda: ended(int(said.read_text())))
+    until(lambda: ended(int(said.read_text())))
 
 
 def test_a_guest_does_not_outlive_whoever_runs_it(tmp_path: Path) -> None:
@@ -46,11 +38,11 @@ def test_a_guest_does_not_outlive_whoever_runs_it(tmp_path: Path) -> None:
     )
     runner = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
     try:
-        wait_for(said.exists)
+        until(said.exists)
     finally:
         runner.kill()
         runner.wait(10)
-    wait_for(lambda: ended(int(said.read_text())))
+    until(lambda: ended(int(said.read_text())))
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from bench.cluster import INSTANCE, NAME, VIPS
 from lbminion.config import read_config
 from lbminion.delivery import WINDOW, Delivery
 from lbminion.link import Link
-from lbminion.parts import trusted_keys
 from lbminion.product import PRODUCT
 from lbminion.spool import Spool
 from lbminion.store import open_store
+from lbminion.trust import Trust
 from lbservice.keys import load_or_make_curve
 from lbwire.events import VrrpTransition
 from lbwire.inbox import Inbox, Memory
@@ -39,8 +39,9 @@ class Flood:
         self._count, self._raised = count, 0
         self.welcomed, self.done = asyncio.Event(), asyncio.Event()
         self._more = asyncio.Event()
-        self._inbox = Inbox(config.name, trusted_keys(config))
-        self._spool = Spool(open_store(config.state), self._committed)
+        store = open_store(config.state)
+        self._inbox = Inbox(config.name, Trust(store, config).live)
+        self._spool = Spool(store, self._committed)
         self._acked = 0
         keys = load_or_make_curve(config.curve_key)
         self.link = Link(config, keys, self._received, self._connected, lambda: None)

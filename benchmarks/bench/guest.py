@@ -10,9 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .processes import BenchmarkError
+_ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(_ROOT / "vagrant"))
 
-_ROOT = Path(__file__).parents[2]
+from microvm import kernel  # noqa: E402  # found by the line above
+
+from .processes import BenchmarkError  # noqa: E402
+
 _PATHS = ("benchmarks", "master", "minion", "states", "wire", "service", ".")
 
 
@@ -29,7 +33,7 @@ def run(share: Path, arguments: list[str], *, seconds: float, memory: str = "384
     with console.open("wb") as output:
         guest = subprocess.Popen(
             [
-                "linux.uml", f"mem={memory}", "rootfstype=hostfs", "rootflags=/", "root=98:0", "ro", f"init={script}",
+                *kernel.command(), f"mem={memory}", "rootfstype=hostfs", "rootflags=/", "root=98:0", "ro", f"init={script}",
                 "con=null", "con0=fd:0,fd:1", "quiet", f"uml_dir={share}/uml",
             ],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,

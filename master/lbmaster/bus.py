@@ -20,17 +20,17 @@ PAGE: Final = 200
 
 
 class Bus:
-    """`publish` what was journalled; `follow` it."""
+    """`publish` what was journalled; `follow` it. `journal` is what it reads from."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self.journal = journal
         self._recent: deque[Record] = deque(maxlen=RECENT)
         self._waiting: set[asyncio.Event] = set()
 
     @property
     def last(self) -> int:
         """The cursor of the newest event."""
-        return self._journal.last
+        return self.journal.last
 
     def publish(self, records: Sequence[Record]) -> None:
         """Tell everybody who waits that there is more."""
@@ -60,13 +60,13 @@ class Bus:
 
     def page(self, after: int) -> list[Record]:
         """Give what follows a cursor: from memory if that is recent enough, else from the journal."""
-        if after >= self._journal.last:
+        if after >= self.journal.last:
             return []
         if self._recent and self._recent[0].cursor <= after + 1:
             first = len(self._recent) - (self._recent[-1].cursor - after)
             return [self._recent[place] for place in range(first, min(first + PAGE, len(self._recent)))]
-        return self._journal.page(after, PAGE)
+        return self.journal.page(after, PAGE)
 
     def page_before(self, before: int) -> list[Record]:
         """Give what precedes a cursor, newest first."""
-        return self._journal.page_before(before, PAGE)
+        return self.journal.page_before(before, PAGE)

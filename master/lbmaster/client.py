@@ -3,8 +3,8 @@
     async for event in lbmaster.client.events(since=last_cursor):
         ...
 
-Needs nothing but the standard library. `call` and `request` (blocking) ask the master anything else; see
-`lbmaster.conversation`.
+Needs nothing but the standard library, unless a master on another host is asked. `call` and `request` (blocking) ask the
+master anything else; see `lbmaster.conversation`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from .conversation import (
+from .conversation import call, request, unreachable
+from .protocol import (
     CONTROL_SOCKET,
     EVENTS_SOCKET,
     LINE_LIMIT,
@@ -26,14 +27,16 @@ from .conversation import (
     ConversationError,
     Json,
     NotUnderstood,
+    Remote,
     RequestRefused,
     Unreachable,
-    call,
+    Where,
     decode_answer,
     encode_request,
-    request,
-    unreachable,
 )
+
+if TYPE_CHECKING:
+    from .network import Answers
 
 __all__ = [
     "CONTROL_SOCKET",
@@ -84,23 +87,26 @@ async def events(
     hosts: Sequence[str] = (),
     cluster: str | None = None,
     limit: int | None = None,
-    socket: str | os.PathLike[str] = EVENTS_SOCKET,
+    socket: str | os.PathLike[str] | Remote = EVENTS_SOCKET,
+    master: str = "",
+    key: str | os.PathLike[str] | None = None,
 ) -> AsyncGenerator[Event, None]:
     """Yield the events after the cursor `since`, each once, in the journal's order.
 
     `since`: 0 is the beginning of the journal; None, when following, is "only what comes from now on" (from the first
     connection, if the master does not run yet), and otherwise the newest `limit` events. `types` are glob patterns
     ("vrrp.*"); an event passes when it fits any of `types` and any of `hosts` (empty: all), and the cluster.
-    `limit` ends it after so many events.
+    `limit` ends it after so many events. `key` is a file of `lbmaster keys client`: the master is then asked over the
+    network, at `master` (HOST[:PORT]; "" is what the file says), and no longer at `socket`.
 
     With `follow` it never ends by itself: while the master is down it waits, and resumes after the last event that it
     yielded. Raises `Unreachable` when this user may not open the socket (and, without `follow`, when nobody listens),
     `RequestRefused` when the master does not accept the request, `NotUnderstood` when that is no lbmaster.
     """
-    path = Path(socket)
+    path = _where(socket, master, key)
     wanted: Json = {"types": list(types) or None, "hosts": list(hosts) or None, "cluster": cluster}
     if not follow:
-        async with _Answers(path, {**wanted, "since": since, "limit": limit, "follow": False}) as answers:
+        async with _answers(path, {**wanted, "since": since, "limit": limit, "follow": False}) as answers:
             while (note := await answers.note()) is not None:
                 yield _event(note)
         return
@@ -109,7 +115,7 @@ async def events(
         try:
             if since is None:
                 since = await _newest(path, wanted)
-            async with _Answers(path, {**wanted, "since": since, "follow": True}) as answers:
+            async with _answers(path, {**wanted, "since": since, "follow": True}) as answers:
                 while (note := await answers.note()) is not None:
                     event = _event(note)
                     if event.cursor <= since:
@@ -126,9 +132,17 @@ async def events(
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def _newest(path: Path, wanted: Json) -> int:
+def _where(socket: str | os.PathLike[str] | Remote, master: str, key: str | os.PathLike[str] | None) -> Where:
+    if key is None:
+        return socket if isinstance(socket, Remote) else Path(socket)
+    from .network import read_key  # noqa: PLC0415 - the standard library is enough for a socket
+
+    return read_key(Path(key), master)
+
+
+async def _newest(path: Where, wanted: Json) -> int:
     """Ask where the journal ends: a subscriber that starts "now" needs a cursor to resume from before its first event."""
-    async with _Answers(path, {**wanted, "limit": 0, "follow": False}) as answers:
+    async with _answers(path, {**wanted, "limit": 0, "follow": False}) as answers:
         while await answers.note() is not None:
             pass
         cursor = answers.result.get("cursor")
@@ -143,6 +157,14 @@ def _event(note: Json) -> Event:
         return Event(**{name: note[name] for name in Event.__slots__})
     except KeyError as error:
         raise NotUnderstood(f"an event without {error}; are the master and this client of the same release?") from None
+
+
+def _answers(where: Where, arguments: Json) -> _Answers | Answers:
+    if isinstance(where, Remote):
+        from .network import Answers  # noqa: PLC0415 - the standard library is enough for a socket
+
+        return Answers(where, encode_request("events", arguments))
+    return _Answers(where, arguments)
 
 
 class _Answers:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from lbstates.desired import DirectorState
 from lbstates.errors import StateError
 from lbwire.errors import Refused
+from lbwire.messages import Holding
+from lbwire.topics import BEACON, cluster_topics, role_audience
 
 from .generations import Generations
 from .signing import Signer
@@ -16,6 +19,7 @@ from .topology import Topology, topology
 logger = logging.getLogger(__name__)
 
 NO_TOPOLOGY = Topology()
+NEVER: Final = 2**63
 
 
 class Clusters:
@@ -25,6 +29,7 @@ class Clusters:
         self._generations, self._signer = generations, signer
         self._read: dict[str, dict[int, Topology]] = {}
         self._members: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._leaving: dict[str, dict[str, int]] = {}
         self._damaged: set[tuple[str, int]] = set()
         self.under_way: dict[str, int] = {}
 
@@ -79,15 +84,36 @@ class Clusters:
         )
 
     def roles(self, cluster: str) -> dict[str, tuple[str, ...]]:
-        """Tell every role that a host has, or ever had, in a cluster."""
+        """Tell every role that a host has in a cluster, or had and does not know yet that it has no more."""
         if cluster not in self._members:
-            self._members[cluster] = self._generations.members(cluster)
+            self._members[cluster] = self._generations.membership.roles(cluster)
         return self._members[cluster]
 
     def changed(self, cluster: str) -> None:
         """A generation was made."""
         self._members.pop(cluster, None)
+        self._leaving.pop(cluster, None)
+
+    def heard(self, host: str, holdings: Mapping[str, Holding]) -> None:
+        """A host said what it holds: with the generation that takes a role from it applied, it has left that role."""
+        for cluster, holding in holdings.items():
+            if cluster not in self._generations.clusters:
+                continue
+            if cluster not in self._leaving:
+                self._leaving[cluster] = self._generations.membership.leaving(cluster)
+            if holding.applied >= self._leaving[cluster].get(host, NEVER):
+                self._generations.membership.set_gone(cluster, host, holding.applied)
+                self.changed(cluster)
+
+    def topics(self, host: str) -> frozenset[bytes]:
+        """List what a host may hear: beacons, and the broadcasts to its clusters and roles."""
+        heard = {
+            topic
+            for cluster in self.of_host(host)
+            for topic in cluster_topics(cluster, map(role_audience, self.roles(cluster)[host]))
+        }
+        return frozenset({BEACON, *heard})
 
     def of_host(self, host: str) -> Iterator[str]:
-        """Name the clusters that a host has, or ever had, a part in."""
+        """Name the clusters that a host has a part in, or had and does not know yet that it has no more."""
         return (cluster for cluster in self._generations.clusters if host in self.roles(cluster))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lbwire.events import Failover
+from lbwire.conclusions import Failover
 from lbwire.messages import Reconciled, Step
 
 
@@ -21,6 +21,19 @@ class Move:
     vips: tuple[str, ...]
     source: str
     target: str
+
+
+def merged(moves: Iterable[Move]) -> tuple[Move, ...]:
+    """Tell of each instance once, from where it was to where it is; one that is back where it was has not moved.
+
+    Each transition is an event of its own, so nothing is lost by that; and a VIP that moves a thousand times in a moment is
+    a thousand transitions, and one failover.
+    """
+    found: dict[str, Move] = {}
+    for move in moves:
+        before = found.get(move.instance, move)
+        found[move.instance] = Move(move.instance, move.vips, before.source, move.target)
+    return tuple(move for move in found.values() if move.source != move.target)
 
 
 @dataclass(slots=True)

@@ -46,14 +46,19 @@ DEFAULT_REACTIONS: Final = (
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`listen` is an address or "*" (all); port 0 is any free one (for tests). Times are in seconds.
 
+    `clients`: people and programs may ask over the network, at `client_port`.
+
     `return_grace`: how long minions have after a start of the master to come back, since their reconnection backs off,
-    before they are called absent or lost.
+    before they are called absent or lost. `generations_kept`: of every cluster, for `history`, `diff` and `rollback`.
+    `journal_days` and `journal_events`: how long, and how many, events are kept.
     """
 
     listen: str = "*"
     broadcast_port: Port = 7411
     uplink_port: Port = 7412
     join_port: Port = 7413
+    client_port: Port = 7414
+    clients: bool = False
     state_dir: Path = STATE_DIR
     runtime_dir: Path = RUNTIME_DIR
     events_group: str = ""
@@ -62,6 +67,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     split_brain_grace: Seconds = 1.5
     reconcile_deadline: Seconds = 2.0
     return_grace: Seconds = 12.0
+    generations_kept: Annotated[int, Meta(ge=5, le=100_000)] = 50
+    journal_days: Annotated[float, Meta(gt=0, le=36500)] = 90.0
+    journal_events: Annotated[int, Meta(ge=1000, le=10**9)] = 1_000_000
     reaction: tuple[Reaction, ...] = DEFAULT_REACTIONS
 
     def __post_init__(self) -> None:
@@ -153,6 +161,7 @@ runtime_dir = {json.dumps(str(config.runtime_dir))}
 # broadcast_port = 7411
 # uplink_port = 7412
 # join_port = 7413
+# clients = true                # keys of `lbmaster keys client` may ask over the network, at client_port = 7414
 # events_group = "monitoring"   # members may subscribe to events.sock
 """
 

@@ -12,13 +12,15 @@ import grp
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Container
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from .errors import RequestError, StartupError
+from .peer import Peer, Right, local_peer
 
 logger = logging.getLogger(__name__)
 
@@ -27,23 +29,25 @@ REQUEST_SECONDS: Final = 10.0
 """How long a client may take to say what it wants."""
 
 
-class Conversation:
-    """The answering side of one request. `note` may be called at any time; `flowing` waits until the reader keeps up."""
+class Conversation(ABC):
+    """The answering side of one request, whatever way it came; `peer` is who asks."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    @abstractmethod
+    def write(self, line: bytes) -> None:
+        """Hand over one line, without waiting."""
+
+    @abstractmethod
+    async def notes(self, notes: list[Any]) -> None:
+        """Send several, and wait until the reader keeps up. Raises `ConnectionError` when he went away."""
 
     def note(self, note: Any) -> None:  # noqa: ANN401 - JSON
         self._write({"note": note})
 
-    async def notes(self, notes: list[Any]) -> None:
-        """Send several, and wait until the reader keeps up. Raises `ConnectionError` when he went away."""
-        self._writer.write(b"".join(msgspec.json.encode({"note": note}) + b"\n" for note in notes))
-        await self._writer.drain()
-
     def _write(self, line: dict[str, Any]) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(msgspec.json.encode(line) + b"\n")
+        self.write(msgspec.json.encode(line) + b"\n")
 
     def result(self, result: Any) -> None:  # noqa: ANN401 - JSON
         self._write({"result": result})
@@ -55,14 +59,30 @@ class Conversation:
         self._write({"error": answer})
 
 
+class LocalConversation(Conversation):
+    """One at a unix socket."""
+
+    def __init__(self, writer: asyncio.StreamWriter, peer: Peer) -> None:
+        super().__init__(peer)
+        self._writer = writer
+
+    def write(self, line: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(line)
+
+    async def notes(self, notes: list[Any]) -> None:
+        self._writer.write(b"".join(msgspec.json.encode({"note": note}) + b"\n" for note in notes))
+        await self._writer.drain()
+
+
 Verb = Callable[[dict[str, Any], Conversation], Awaitable[Any]]
 
 
 class Server:
-    """One socket; `allowed` are the verbs that it answers."""
+    """One socket; `allowed` are the verbs that it answers, `right` is what whoever may open it is."""
 
-    def __init__(self, path: Path, verbs: dict[str, Verb], allowed: Container[str]) -> None:
-        self._path, self._verbs, self._allowed = path, verbs, allowed
+    def __init__(self, path: Path, verbs: dict[str, Verb], allowed: Container[str], right: Right) -> None:
+        self._path, self._verbs, self._allowed, self._right = path, verbs, allowed, right
         self._talks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -86,7 +106,8 @@ class Server:
         if talk is None:
             return
         self._talks.add(talk)
-        conversation = Conversation(writer)
+        connection = writer.get_extra_info("socket")
+        conversation = LocalConversation(writer, local_peer(connection, self._right))
         try:
             await self._talk(reader, conversation)
         except ConnectionError:
@@ -100,7 +121,7 @@ class Server:
             self._talks.discard(talk)
             writer.close()
 
-    async def _talk(self, reader: asyncio.StreamReader, conversation: Conversation) -> None:
+    async def _talk(self, reader: asyncio.StreamReader, conversation: LocalConversation) -> None:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 line = await reader.readline()
@@ -126,16 +147,22 @@ class Server:
             gone.cancel()
 
     def _understood(self, line: bytes) -> tuple[Verb, dict[str, Any]]:
-        try:
-            request = msgspec.json.decode(line, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestError("bad_request", f"not a JSON object: {error}") from None
-        name = request.pop("verb", None)
-        if not isinstance(name, str) or name not in self._verbs:
-            raise RequestError("bad_request", f"unknown verb {name!r}; there are: {', '.join(sorted(self._verbs))}")
+        name, arguments = understood(line, self._verbs)
         if name not in self._allowed:
             raise RequestError("not_allowed", f"{name} is not for this socket; ask at the control socket, as root")
-        return self._verbs[name], request
+        return self._verbs[name], arguments
+
+
+def understood(line: bytes, verbs: Mapping[str, Verb]) -> tuple[str, dict[str, Any]]:
+    """Read a request: which verb, and its arguments. Raises `RequestError`."""
+    try:
+        request = msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError("bad_request", f"not a JSON object: {error}") from None
+    name = request.pop("verb", None)
+    if not isinstance(name, str) or name not in verbs:
+        raise RequestError("bad_request", f"unknown verb {str(name)[:100]!r}; there are: {', '.join(sorted(verbs))}")
+    return name, request
 
 
 def _listen(path: Path, mode: int, group: str) -> socket.socket:

@@ -8,8 +8,8 @@ from lbstates.desired import RoleState
 from lbwire.messages import Position
 from lbwire.topics import BEACON, CLUSTER, role_audience, topic
 
+from .broadcast import Broadcast
 from .clusters import Clusters
-from .endpoints import Broadcast
 from .generations import Generations
 from .signing import Signer
 from .uplink import Uplink
@@ -69,7 +69,11 @@ class Dispatch:
         return command
 
     def ack(self, host: str, boot: int, sequence: int) -> None:
-        self._uplink.send(host, self._signer.ack(host, boot, sequence))
+        self._uplink.acknowledge(host, self._signer.ack(host, boot, sequence))
+
+    def to_everybody(self, raw: bytes) -> None:
+        """Broadcast what is for every minion, whatever its clusters."""
+        self._broadcast.send(BEACON, raw)
 
     def beacon(self) -> None:
         """Tell everybody where each cluster stands."""

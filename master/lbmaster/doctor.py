@@ -1,4 +1,4 @@
-"""What only shows between the hosts of a cluster: the facts that each minion's doctor sent, compared. Pure.
+"""What only shows between the hosts of a cluster: what each minion's doctor sent, compared, and what the master saw. Pure.
 
 The facts are named in docs/doctor.md; one that is missing says nothing.
 """
@@ -51,6 +51,22 @@ def contested(contests: Iterable[Contest]) -> list[Conclusion]:
         )
         for (host, what), it in sorted(last.items())
         if it.open
+    ]  # fmt: skip
+
+
+def copied(addresses: Mapping[str, Sequence[str]]) -> list[Conclusion]:
+    """Tell whose key two hosts use; host -> where they are, first the one that is heard."""
+    return [
+        Conclusion(
+            (host,),
+            Symptom(
+                "S10", "error", "key", f"two hosts use it: {heard}, which is heard, and {' and '.join(others)}, which is not",
+                "one was copied from the other (a cloned virtual machine): the copy does what this host is told, and nobody sees how it is",
+                "on the copy stop lbminion, empty /var/lib/lbminion, and `lbminion join` under a name of its own; if you do "
+                "not know it, the key was stolen: see docs/security.md",
+            ),
+        )
+        for host, (heard, *others) in sorted(addresses.items())
     ]  # fmt: skip
 
 
@@ -108,7 +124,8 @@ def _answering(facts: Facts, vip: str) -> dict[str, str]:
 
 
 _ELECTION: Final = (
-    ("vips", "V4", "other lists of VIPs", "keepalived up to 2.3.2 drops the advertisements of the other: two MASTERs"),
+    ("lists", "V4", "other VIPs advertised", "keepalived up to 2.3.2 drops the other's advertisements: two MASTERs"),
+    ("vips", "V4", "other lists of VIPs", "a VIP that one of them does not have is gone while that one is MASTER"),
     ("advertises", "V5", "other advertisements", "in version 2 they are dropped: two MASTERs; in 3 a failover is late"),
     ("vrid", "V1", "other virtual router ids", "they do not hear each other: two MASTERs"),
 )

@@ -17,8 +17,9 @@ import zmq.asyncio
 from lbservice import sockets
 from lbservice.keys import CurvePair, fingerprint
 from lbwire import join
+from lbwire.conclusions import KeyAccepted, KeyPending
 from lbwire.errors import Refused
-from lbwire.events import Data, KeyAccepted, KeyPending
+from lbwire.events import Data
 from lbwire.join import JoinAnswer, JoinRequest
 
 from .config import Config

@@ -7,12 +7,13 @@ import time
 from collections.abc import Collection
 from typing import Any, Final
 
-from lbwire.events import DriftContested, DriftSettled, decode_data
+from lbwire.event_types import decode_data
+from lbwire.events import DriftContested, DriftSettled
 from lbwire.messages import Examined, Symptom
 
 from .clusters import Clusters
 from .dispatch import Dispatch
-from .doctor import Contest, conclude, contested
+from .doctor import Contest, conclude, contested, copied
 from .journal import Journal
 from .view import View
 
@@ -47,11 +48,19 @@ class Examinations:
             del self._waiting[cluster, command]
         answers = {host: future.result() for host, future in waiting.items() if future.done()}
         facts = {host: answer.facts for host, answer in answers.items() if not answer.error}
-        between = [*conclude(facts, topology.directors, topology.instances), *contested(self._contests(topology.hosts))]
+        between = [
+            *conclude(facts, topology.directors, topology.instances),
+            *contested(self._contests(topology.hosts)),
+            *copied(self._doubled(topology.hosts)),
+        ]
         return {
             "hosts": {host: _answer(answers.get(host)) for host in topology.hosts},
             "between": [{"hosts": list(found.hosts), **_symptom(found.symptom)} for found in between],
         }
+
+    def _doubled(self, hosts: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Look up where the hosts are whose key another one uses."""
+        return {host: it.doubled for host, it in self._view.minions.items() if host in hosts and it.doubled}
 
     def _contests(self, hosts: Collection[str]) -> list[Contest]:
         """Read of late what somebody kept changing back on these hosts, and what has settled since; oldest first."""

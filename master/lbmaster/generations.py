@@ -1,4 +1,7 @@
-"""Generations and command numbers of every cluster: numbers that only grow, committed before they are used."""
+"""Generations and command numbers of every cluster: numbers that only grow, committed before they are used.
+
+What is read of old generations, and how a rollout stands, is in `records`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,12 @@ from typing import Final, Literal
 import msgspec
 
 from lbservice.database import transaction
+from lbstates.interventions import NONE, Interventions
 
-Status = Literal["staged", "released", "converged", "failed"]
+from .members import Members
+from .requests import Request
+
+Status = Literal["staged", "released", "converged", "failed", "rolled_back"]
 
 RESERVE: Final = 1000
 """Command numbers that one flush to the disk reserves; a restart skips what was not used."""
@@ -25,11 +32,28 @@ class Cluster(msgspec.Struct, frozen=True):
     broadcast: int = 0
 
 
+class Making(msgspec.Struct, frozen=True):
+    """What a generation is made of. `roles`: role -> hosts; `course`: how it is rolled out (`records`), as JSON.
+
+    `content_of`: the generation that it repeats (0: none); `part_of`: the one before it that belongs to the same request.
+    """
+
+    text: str
+    file: str
+    request: Request
+    roles: Mapping[str, tuple[str, ...]]
+    interventions: Interventions = NONE
+    content_of: int = 0
+    part_of: int = 0
+    course: bytes = b"{}"
+
+
 class Generations:
     """Hands out numbers, and keeps what was made under them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.membership = Members(connection)
         self._clusters: dict[str, Cluster] = {}
         self._reserved: dict[str, int] = {}
         self._next: dict[str, int] = {}
@@ -42,21 +66,13 @@ class Generations:
     def clusters(self) -> Mapping[str, Cluster]:
         return self._clusters
 
-    def begin(
-        self,
-        cluster: str,
-        text: str,
-        file: str,
-        by: str,
-        roles: Mapping[str, tuple[str, ...]],
-        seal: Callable[[int], Mapping[str, bytes]],
-    ) -> int:
-        """Make the next generation: its number, the file, the hosts by role, and the signed states (`seal(number)`).
+    def begin(self, cluster: str, making: Making, seal: Callable[[int], Mapping[str, bytes]]) -> int:
+        """Make the next generation: its number, what it is made of, and the signed states (`seal(number)`).
 
         It is on the disk when this returns; a number that was not returned was never used.
         """
         old = self._clusters.get(cluster, Cluster())
-        number = old.generation + 1
+        number, request = old.generation + 1, making.request
         with transaction(self._connection, durable=True):
             self._connection.execute(
                 "INSERT INTO cluster (name, generation) VALUES (?, ?)"
@@ -64,17 +80,22 @@ class Generations:
                 (cluster, number),
             )
             self._connection.execute(
-                "INSERT INTO generation VALUES (?, ?, ?, ?, ?, ?, 'staged')",
-                (cluster, number, text, file, by, time.time()),
+                "INSERT INTO generation (cluster, generation, text, file, pushed_by, time, status, kind, interventions,"
+                " reason, origin, content_of, part_of) VALUES (?, ?, ?, ?, ?, ?, 'staged', ?, ?, ?, ?, ?, ?)",
+                (
+                    cluster, number, making.text, making.file, request.by, time.time(), request.kind,
+                    making.interventions.encode(), request.reason, request.origin, making.content_of, making.part_of,
+                ),
+            )  # fmt: skip
+            self._connection.execute(
+                "INSERT INTO rollout (cluster, generation, course, phase) VALUES (?, ?, ?, 'running')",
+                (cluster, number, making.course),
             )
             self._connection.executemany(
                 "INSERT INTO state VALUES (?, ?, ?, ?)",
                 [(cluster, number, role, raw) for role, raw in seal(number).items()],
             )
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO member VALUES (?, ?, ?)",
-                [(cluster, host, role) for role, hosts in roles.items() for host in hosts],
-            )
+            self.membership.note(cluster, number, making.roles)
         self._clusters[cluster] = msgspec.structs.replace(old, generation=number)
         return number
 
@@ -106,14 +127,6 @@ class Generations:
             "SELECT role, raw FROM state WHERE cluster = ? AND generation = ?", (cluster, generation)
         )
         return dict(rows.fetchall())
-
-    def members(self, cluster: str) -> dict[str, tuple[str, ...]]:
-        """Tell the roles that each host has, or had, in any generation of the cluster."""
-        found: dict[str, tuple[str, ...]] = {}
-        rows = self._connection.execute("SELECT host, role FROM member WHERE cluster = ? ORDER BY role", (cluster,))
-        for host, role in rows:
-            found[host] = (*found.get(host, ()), role)
-        return found
 
     # --- command numbers ------------------------------------------------------------------------------------------
 

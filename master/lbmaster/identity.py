@@ -11,7 +11,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lbservice.files import write_atomically
+from lbservice.files import sync_directory, write_atomically
 from lbservice.keys import CurvePair, load_or_make_curve
 
 from .errors import StartupError
@@ -45,6 +45,28 @@ def curve_path(state_dir: Path) -> Path:
 def signing_path(state_dir: Path) -> Path:
     """Where the signing key is."""
     return keys_dir(state_dir) / "signing.key"
+
+
+def next_of(path: Path) -> Path:
+    """Where the key lies that is to take the place of another."""
+    return path.with_name(path.name + ".next")
+
+
+def make_next(state_dir: Path) -> Identity:
+    """Make the keys that are to take the place of the present ones, unless there are some. Raises `OSError`."""
+    path = next_of(signing_path(state_dir))
+    if not path.exists():
+        write_atomically(path, Ed25519PrivateKey.generate().private_bytes_raw())
+    curve = load_or_make_curve(next_of(curve_path(state_dir)))
+    return Identity(curve, Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
+
+
+def take_next(state_dir: Path) -> None:
+    """Let the next keys be the present ones; does nothing with those that are already. Raises `OSError`."""
+    for path in (signing_path(state_dir), curve_path(state_dir)):
+        if next_of(path).exists():
+            next_of(path).replace(path)
+    sync_directory(keys_dir(state_dir))
 
 
 def make_signing_key(state_dir: Path) -> None:

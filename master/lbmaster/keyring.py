@@ -49,8 +49,11 @@ class Keyring:
 
     def _load(self) -> None:
         # In place: handshakes and the uplink hold on to this very mapping.
+        known = {e.id: e for e in self.all() if e.state == "accepted"}
+        following = self._connection.execute("SELECT enrolment, public FROM next_key").fetchall()
         self.accepted.clear()
-        self.accepted.update({e.public.decode(): e for e in self.all() if e.state == "accepted"})
+        self.accepted.update({e.public.decode(): e for e in known.values()})
+        self.accepted.update({public.decode(): known[of] for of, public in following if of in known})
 
     def all(self) -> list[Enrolment]:
         rows = self._connection.execute(f"SELECT {_COLUMNS} FROM enrolment ORDER BY name, id")  # noqa: S608 - constant
@@ -94,6 +97,39 @@ class Keyring:
         if found is None:
             raise LookupError(f"the key {fingerprint(public)} vanished from the store")
         return found
+
+    def follow_up(self, enrolment: Enrolment, public: bytes) -> bool:
+        """Accept another key of this minion as well, which is to take the place of its own; False if it is somebody's."""
+        try:
+            with transaction(self._connection, durable=True):
+                known = self._connection.execute(
+                    "SELECT 1 FROM enrolment WHERE public = ? UNION SELECT 1 FROM client WHERE public = ?",
+                    (public, public),
+                ).fetchone()
+                if known:
+                    return False
+                self._connection.execute("INSERT OR REPLACE INTO next_key VALUES (?, ?)", (enrolment.id, public))
+        except sqlite3.IntegrityError:
+            return False
+        self._load()
+        return True
+
+    def replaced(self, enrolment: Enrolment, public: bytes) -> Enrolment | None:
+        """The minion has used its next key: it is its only one now, and the old one is revoked. None if that was so."""
+        with transaction(self._connection, durable=True):
+            row = self._connection.execute(
+                "DELETE FROM next_key WHERE enrolment = ? AND public = ? RETURNING enrolment", (enrolment.id, public)
+            ).fetchone()
+            if row is None:
+                return None
+            self._connection.execute(
+                "UPDATE enrolment SET public = ?, since = ? WHERE id = ?", (public, time.time(), enrolment.id)
+            )
+            self._connection.execute(
+                "INSERT INTO enrolment (name, public, state, since, address) VALUES (?, ?, 'revoked', ?, ?)",
+                (enrolment.name, enrolment.public, time.time(), enrolment.address),
+            )
+        return self._changed(public)
 
     def seen(self, enrolment: int, at: float, *, online: bool) -> None:
         """Note when a minion was last heard of, and whether it is there."""

@@ -12,49 +12,40 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from lbwire.errors import Refused
-from lbwire.events import (
-    Data,
-    Failover,
-    MessageRefused,
-    MinionLost,
-    MinionOnline,
-    StateApplied,
-    StateRefused,
-    StateStaged,
-    VrrpTransition,
-    decode_data,
-    encode_data,
-)
-from lbwire.messages import Event, Events, Examined, Hello, Planned, Reconciled, Sample
+from lbwire.conclusions import Failover, KeyRotated, MinionDuplicate, MinionLost, MinionOnline
+from lbwire.errors import Malformed, Oversized, Refused
+from lbwire.event_types import decode_data, encode_data
+from lbwire.events import Data, StateApplied, StateRefused, StateStaged, VrrpTransition
+from lbwire.messages import Event, Events, Examined, Hello, Planned, Reconciled, Rotate, Sample
 
 from . import catch_up, intake
 from .bus import Bus
 from .clusters import Clusters
-from .comparisons import Comparison, Comparisons, Move
+from .comparisons import Comparison, Comparisons, Move, merged
 from .config import Config
 from .dispatch import Dispatch
 from .examinations import Examinations
-from .journal import MASTER, MASTER_ENROLMENT, Entry, Position
+from .holders import Holders
+from .journal import MASTER, Entry, Position
+from .own_events import OwnEvents
 from .pushes import Pushes
-from .reactor import Brake, ReconcileCluster, react
+from .reactor import Due, Pace, ReconcileCluster, react
+from .refusals import Refusals
+from .routes import Doubled
 from .splits import Splits
 from .store import Store
-from .topology import Topology
 from .uplink import Received
-from .view import View
+from .view import Lost, Minion, View
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
 ACK_AGAIN_SECONDS: Final = 0.2
 CATCH_UP_SECONDS: Final = 3.0
-REFUSED_SECONDS: Final = 10.0
-BELIEVE_SAMPLES_SECONDS: Final = 3.0
 UNDERSTOOD: Final = frozenset({VrrpTransition.TYPE, StateStaged.TYPE, StateApplied.TYPE, StateRefused.TYPE})
 
 
@@ -80,15 +71,13 @@ class Master:
         self._config, self._store, self._clusters = config, store, clusters
         self._view, self._dispatch, self._bus = view, dispatch, bus
         self._loop = asyncio.get_running_loop()
-        self._sequence = 0
+        self._own = OwnEvents(bus, store.boot)
         self._positions: dict[int, Position] = store.journal.positions()
         self._acked: dict[int, float] = {}
         self._caught_up: dict[tuple[str, str], float] = {}
-        self._refusals: dict[tuple[str, str], MessageRefused] = {}
-        self._refusals_told = 0.0
-        self._holders = store.generations.holders()
-        self._doubts: dict[tuple[str, str], tuple[str, float]] = {}
-        self._splits, self._brake = Splits(config.split_brain_grace), Brake()
+        self.refusals = Refusals()
+        self._holders = Holders(store.generations, clusters, view)
+        self._splits, self._pace = Splits(config.split_brain_grace, view.heard), Pace()
         self._comparisons = Comparisons()
         self.examinations = Examinations(dispatch, clusters, view, store.journal)
         self._asked: dict[tuple[str, int], asyncio.Future[Comparison]] = {}
@@ -103,19 +92,20 @@ class Master:
         """Deal with a batch, in its order. Whatever a minion sends, the others' messages are dealt with."""
         now, wall = self._loop.time(), time.time()
         journalled = self._journal(batch, wall)
-        reactions: dict[str, tuple[str, list[Move]]] = {}
+        reactions: dict[str, tuple[list[str], list[Move]]] = {}
         for place, received in enumerate(batch):
             try:
                 self._take(received, journalled.events.get(place, ()), reactions, now, wall)
             except Exception:
                 # A bug of ours must not become a way to stop the master from afar: the message is skipped, and said.
                 logger.exception("a message of %s could not be dealt with", received.sender.name)
-        for cluster, (reason, moves) in reactions.items():
-            self._react(cluster, reason, tuple(moves), now)
-        try:
-            self._settle_holders(now)
-        except sqlite3.Error:
-            logger.exception("who holds a VIP cannot be kept: is the disk full?")
+        for cluster, (reasons, moves) in reactions.items():
+            if reasons:
+                self._react(cluster, reasons[0], moves, now)
+                continue
+            for move in merged(moves):
+                self.report(Failover(move.instance, move.vips, move.source, move.target, 0.0, {}, ()), cluster)
+        self._settle_holders(now)
         self._settle(now)
         self._acknowledge(journalled, now)
 
@@ -132,7 +122,7 @@ class Master:
             try:
                 fresh = intake.admit(message, last).events
             except Refused as refusal:
-                self._refuse(sender.name, refusal)
+                self.refusals.add(sender.name, refusal)
                 continue
             done.heard[sender.id] = received
             if fresh:
@@ -157,36 +147,56 @@ class Master:
         self,
         received: Received,
         events: Sequence[Event],
-        reactions: dict[str, tuple[str, list[Move]]],
+        reactions: dict[str, tuple[list[str], list[Move]]],
         now: float,
         wall: float,
     ) -> None:
         name, message = received.sender.name, received.message
+        if received.key.encode() != received.sender.public:
+            self._replace_key(received)
         came = self._view.hear(name, now, wall)
         self._view.minions[name].address = received.address
         match message:
             case Hello():
                 self._view.hello(name, message)
+                self._store.rekeying.learned(received.sender.id, message.successor)
+                self._clusters.heard(name, message.holdings)
                 self._send_ack(received, now)
                 self._catch_up(name, now, at_once=True)
             case Sample():
-                self._view.sampled(name, message, now)
-                self._note_holders(name)
+                self._sampled(name, message, now)
+                self._clusters.heard(name, message.holdings)
+                self._holders.sampled(name, now)
                 self._catch_up(name, now)
-            case Planned():
-                self.pushes.planned(name, message)
-            case Reconciled():
-                self._comparisons.answered(name, message)
-            case Examined():
-                self.examinations.answered(name, message)
-            case Refused():
-                self._refuse(name, message)
             case Events():
                 for event in events:
                     self._happened(name, event, reactions)
+            case _:
+                self._answered(received)
         if came:
-            self._store.keyring.seen(received.sender.id, wall, online=True)
             self.report(MinionOnline(self._view.minions[name].product, name))
+            self._store.keyring.seen(received.sender.id, wall, online=True)
+
+    def _answered(self, received: Received) -> None:
+        """What a minion says because it was asked to, by the master or on its own host; or what cannot be read."""
+        name = received.sender.name
+        match received.message:
+            case Planned() as plan:
+                self.pushes.planned(name, plan)
+            case Reconciled() as done:
+                self._comparisons.answered(name, done)
+            case Examined() as found:
+                self.examinations.answered(name, found)
+            case Rotate(public):
+                if not self._store.keyring.follow_up(received.sender, public):
+                    why = "the key that it wants to use is somebody else's, or was used before"
+                    self.refusals.add(name, Malformed(why))
+            case Refused() as refusal:
+                self.refusals.add(name, refusal)
+
+    def _sampled(self, name: str, message: Sample, now: float) -> None:
+        if left_out := self._view.sampled(name, message, now):
+            self.refusals.add(name, Oversized(f"{left_out} figures and roles are more than are kept of a host"))
 
     def _send_ack(self, received: Received, now: float) -> None:
         self._acked[received.sender.id] = now
@@ -200,10 +210,10 @@ class Master:
 
     # --- events ---------------------------------------------------------------------------------------------------
 
-    def _happened(self, name: str, event: Event, reactions: dict[str, tuple[str, list[Move]]]) -> None:
+    def _happened(self, name: str, event: Event, reactions: dict[str, tuple[list[str], list[Move]]]) -> None:
         data = decode_data(event.type, event.data) if event.type in UNDERSTOOD else None
         topology = self._clusters.current(event.cluster)
-        belongs = name in topology.hosts
+        belongs = name in topology.directors or name in topology.real_servers
         match data:
             case VrrpTransition():
                 self._view.transition(name, data)
@@ -217,65 +227,34 @@ class Master:
                 self.pushes.running[event.cluster].refused(name, data.generation, data.phase, data.reason)
         if not belongs:
             return
-        moves = self._moves(name, event.cluster, topology, data)
+        moves = self._holders.moves(name, event.cluster, topology, data)
         reaction = react(self._config.reaction, event.type, event.cluster, name, event.data)
-        if reaction is not None:
-            _, waiting = reactions.setdefault(event.cluster, (reaction.reason, []))
+        if moves or reaction is not None:
+            reasons, waiting = reactions.setdefault(event.cluster, ([], []))
+            reasons += [reaction.reason] if reaction is not None else []
             waiting += moves
-        else:
-            for move in moves:
-                self.report(Failover(move.instance, move.vips, move.source, move.target, 0.0, {}, ()), event.cluster)
-
-    def _moves(self, name: str, cluster: str, topology: Topology, data: Data | None) -> list[Move]:
-        """Tell whether a VIP's MASTER moved; one that left and came back (keepalived restarts an election) did not."""
-        if not isinstance(data, VrrpTransition) or data.state != "MASTER":
-            return []
-        if name not in topology.directors or data.instance not in topology.instances:
-            return []
-        before = self._holders.get((cluster, data.instance), "")
-        if before == name:
-            return []
-        self._set_holder(cluster, data.instance, name)
-        return [Move(data.instance, topology.instances[data.instance], before, name)]
-
-    def _set_holder(self, cluster: str, instance: str, host: str) -> None:
-        self._holders[cluster, instance] = host
-        self._store.generations.set_holder(cluster, instance, host)
-
-    def _note_holders(self, name: str) -> None:
-        """Doubt the holder where samples contradict it: one director says MASTER, and the holder itself does not."""
-        for cluster in self._clusters.of_host(name):
-            topology = self._clusters.current(cluster)
-            for instance, masters in self._view.masters(topology).items():
-                if len(masters) == 1 and masters[0] != self._holders.get((cluster, instance)) and masters[0] == name:
-                    holder = self._view.minions.get(self._holders.get((cluster, instance), ""))
-                    role = holder.roles.get(instance) if holder is not None and holder.believed else None
-                    if role is not None and role.state != "MASTER":
-                        self._doubts.setdefault((cluster, instance), (name, self._loop.time()))
 
     def _settle_holders(self, now: float) -> None:
-        """Believe the samples when no transition has come to explain them: events can be late, and come in any order."""
-        for (cluster, instance), (name, since) in list(self._doubts.items()):
-            if now - since < BELIEVE_SAMPLES_SECONDS:
-                continue
-            del self._doubts[cluster, instance]
-            topology = self._clusters.current(cluster)
-            before = self._holders.get((cluster, instance), "")
-            if before != name and instance in topology.instances and self._view.masters(topology)[instance] == (name,):
-                self._set_holder(cluster, instance, name)
-                move = Move(instance, topology.instances[instance], before, name)
-                self._react(cluster, f"{instance} is held by {name}, as its samples say", (move,), now)
+        for cluster, move in self._holders.believe(now):
+            self._react(cluster, f"{move.instance} is held by {move.target}, as its samples say", [move], now)
+        try:
+            self._holders.keep()
+        except sqlite3.Error:
+            logger.exception("who holds a VIP cannot be kept: is the disk full?")
 
     # --- reactions ------------------------------------------------------------------------------------------------
 
-    def _react(self, cluster: str, reason: str, moves: tuple[Move, ...], now: float) -> None:
-        if self._brake.allows(cluster, now) or moves:
-            try:
-                self._compare(cluster, reason, moves, now, self._config.reconcile_deadline)
-            except sqlite3.Error:
-                logger.exception("%s: no command number can be kept, so nothing is sent: is the disk full?", cluster)
+    def _react(self, cluster: str, reason: str, moves: Sequence[Move], now: float) -> None:
+        for due in self._pace.ask(cluster, reason, moves, now):
+            self._do(due, now)
+
+    def _do(self, due: Due, now: float) -> None:
+        try:
+            comparison = self._compare(due.cluster, due.reason, due.moves, now, self._config.reconcile_deadline)
+        except sqlite3.Error:
+            logger.exception("%s: no command number can be kept, so nothing is sent: is the disk full?", due.cluster)
         else:
-            logger.warning("%s: too many reactions, this one is left out: %s", cluster, reason)
+            comparison.started = due.since
 
     def _compare(self, cluster: str, reason: str, moves: tuple[Move, ...], now: float, seconds: float) -> Comparison:
         command = self._dispatch.reconcile(cluster, reason)
@@ -330,18 +309,16 @@ class Master:
 
     def tick(self) -> None:
         """Look at what only time can tell: leases, split brains, refusals to report."""
+        self._own.journal()
         try:
-            self._look(self._loop.time())
+            with self._own.together():
+                self._look(self._loop.time())
         except sqlite3.Error:
             logger.exception("the store cannot be written: is the disk full?")
 
     def _look(self, now: float) -> None:
         for lost in self._view.expire(now, self._config.lease):
-            enrolment = self._store.keyring.by_name(lost.name)
-            if enrolment is not None:
-                seen = self._view.minions[lost.name].seen or enrolment.last_seen or time.time()
-                self._store.keyring.seen(enrolment.id, seen, online=False)
-            self.report(MinionLost(lost.silent, lost.roles, lost.name))
+            self._lost(lost)
         masters = {
             (cluster, instance): hosts
             for cluster in self._store.generations.clusters
@@ -349,17 +326,41 @@ class Master:
         }
         for cluster, data in self._splits.look(masters, now):
             self.report(data, cluster)
+        for due in self._pace.due():
+            self._do(due, now)
+        for cluster, count in self._pace.left_out().items():
+            logger.warning("%s: %d reactions too many are left out", cluster, count)
         self._settle(now)
-        if now - self._refusals_told > REFUSED_SECONDS:
-            self._refusals_told = now
-            told, self._refusals = list(self._refusals.values()), {}
-            for refused in told:
-                self.report(refused)
+        for refused in self.refusals.due(now):
+            self.report(refused)
         for cluster in self._store.generations.clusters:
             self._store.generations.reserve(cluster)
 
+    def _lost(self, lost: Lost) -> None:
+        """Tell of a minion whose lease ran out: only once, so that a full disk must not keep it from anybody."""
+        clusters = self._clusters.of_host(lost.name)
+        worked_on = any(self.pushes.in_maintenance(cluster, lost.name) for cluster in clusters)
+        self.report(MinionLost(lost.silent, lost.roles, lost.name, worked_on))
+        try:
+            self.pushes.lost(lost.name)
+            enrolment = self._store.keyring.by_name(lost.name)
+            if enrolment is not None:
+                seen = self._view.minions[lost.name].seen or enrolment.last_seen or time.time()
+                self._store.keyring.seen(enrolment.id, seen, online=False)
+        except sqlite3.Error:
+            logger.exception("that %s is lost cannot be kept: is the disk full?", lost.name)
+
+    def _replace_key(self, received: Received) -> None:
+        """A minion has used its next key."""
+        old = received.sender
+        new = self._store.keyring.replaced(old, received.key.encode())
+        if new is not None:
+            self.report(KeyRotated(new.fingerprint, old.fingerprint, new.name))
+
     def beacon(self) -> None:
         self._dispatch.beacon()
+        if self._store.rekeying.announced is not None:
+            self._dispatch.to_everybody(self._store.rekeying.announced.raw)
 
     def stop(self) -> None:
         """Note who is there, for the next start."""
@@ -368,28 +369,19 @@ class Master:
             if minion is not None and minion.seen is not None:
                 self._store.keyring.seen(enrolment.id, minion.seen, online=minion.online)
 
-    def _refuse(self, name: str, refusal: Refused) -> None:
-        logger.warning("a message of %s is refused: %s", name, refusal)
-        before = self._refusals.get((name, refusal.reason))
-        count = before.count + 1 if before else 1
-        self._refusals[name, refusal.reason] = MessageRefused(refusal.reason, f"from {name}: {refusal}"[:1000], count)
+    def doubled(self, found: Doubled) -> None:
+        """Two hosts use one key, or no longer do."""
+        self._view.minions.setdefault(found.name, Minion()).doubled = found.addresses
+        if found.addresses:
+            self.report(MinionDuplicate(found.addresses, found.name))
 
     # --- the master's own events ----------------------------------------------------------------------------------
 
     def report(self, data: Data, cluster: str = "") -> None:
         """Journal a conclusion of the master's, tell the subscribers, and react to it like to any event."""
-        self._sequence += 1
-        wall = time.time()
-        plain: dict[str, Any] = encode_data(data)
-        entry = Entry(
-            MASTER_ENROLMENT, MASTER, self._store.boot, self._sequence, data.TYPE, wall, wall, cluster,
-            msgspec.json.encode(plain),
-        )  # fmt: skip
-        try:
-            self._bus.publish(self._store.journal.append([entry]))
-        except sqlite3.Error:
-            logger.exception("the journal takes no events: is the disk full? lost: %s %s", data.TYPE, plain)
+        self._own.add(data, cluster)
+        plain = encode_data(data)
         reaction: ReconcileCluster | None = react(self._config.reaction, data.TYPE, cluster, MASTER, plain)
         if reaction is not None and cluster in self._store.generations.clusters:
             now = self._loop.time()
-            self._react(cluster, reaction.reason, (), now)
+            self._react(cluster, reaction.reason, [], now)

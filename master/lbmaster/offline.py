@@ -23,6 +23,7 @@ KEEPALIVED: Final = "2.2.7"
 """Debian 12's: the oldest that is known to work."""
 FIFO: Final = "/run/lbminion/vrrp.fifo"
 LOCK: Final = "/run/lbminion/alive.lock"
+ADJUSTMENTS: Final = "/var/lib/lbminion/adjustments"
 MTU: Final = 1500
 
 
@@ -117,6 +118,7 @@ def _facts(
         lock=LOCK,
         masters=masters,
         mtus=dict.fromkeys((own, *(_interfaces(director) if director else ())), MTU),
+        adjustments=ADJUSTMENTS,
     ), assumed
 
 

@@ -1,244 +1,296 @@
-"""Starting pushes, asking what a push would change, and resuming after a restart what was under way."""
+"""What changes a cluster: pushing a file, intervening, going back. Whether it may begin, and what becomes of it on its way.
+
+Which generations that takes, and what follows what, is in `succession`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from lbstates.clusterfile import Cluster, check
-from lbstates.compile import compile_cluster
 from lbstates.desired import RoleState
-from lbstates.errors import StateError
-from lbwire.errors import Refused
-from lbwire.events import Data, PushFinished, PushStarted
+from lbstates.interventions import Interventions, Switchover
+from lbwire.events import Data
 from lbwire.messages import Holding, Planned
 
 from .clusters import Clusters
+from .config import Config
+from .crossing import refuse_below_floor
 from .dispatch import Dispatch
+from .errand import Errand, Stays
 from .errors import RequestError
-from .generations import Generations
 from .keyring import Keyring
-from .push import Note, Push
-from .rollout import Rollout
+from .preparing import Content, Preparation, compiled
+from .push import Means, Note, Push
+from .requests import Kind, Options, Request
 from .signing import Signer
+from .store import Store
+from .succession import Succession
 from .topology import Topology, topology
+from .trials import Trials
 from .view import View
-from .waves import plan_waves
+from .waves import first_moves
 
-logger = logging.getLogger(__name__)
+ALIVE_SECONDS: Final = 10.0
 
-RESUME_SECONDS: Final = 120.0
-POLL_SECONDS: Final = 0.05
-
-
-class Compiled(msgspec.Struct, frozen=True):
-    """What a cluster file says. `warnings` are findings, as the control protocol has them."""
-
-    cluster: str
-    states: dict[str, RoleState]
-    warnings: tuple[dict[str, Any], ...]
+Change = Callable[[Interventions], Interventions]
+"""May raise `RequestError`."""
 
 
-def read_text(text: str, file: str) -> tuple[Cluster, tuple[dict[str, Any], ...]]:
-    """Check a cluster file and return it with its warnings; raises `RequestError` with all findings."""
-    checked = check(text)
-    findings = tuple(asdict(finding) for finding in checked.findings)
-    if checked.cluster is None:
-        raise RequestError("bad_file", f"{file} cannot be used", findings)
-    return checked.cluster, findings
+def nobody(_: dict[str, Any]) -> None:
+    """Take the notes of a rollout that nobody watches."""
+
+
+async def _alive(result: asyncio.Future[dict[str, Any]], note: Note) -> None:
+    """Wait for the end, which nobody who goes away may cancel; whoever watches hears now and then that we are there."""
+    while not result.done():
+        await asyncio.wait({result}, timeout=ALIVE_SECONDS)
+        if not result.done():
+            note({"phase": "alive"})
 
 
 class Pushes:
-    """`running` maps a cluster to its push; there is never more than one."""
+    """`running` maps a cluster to its rollout; there is never more than one."""
 
     def __init__(
         self,
-        generations: Generations,
-        keyring: Keyring,
+        config: Config,
+        store: Store,
         clusters: Clusters,
         view: View,
         dispatch: Dispatch,
         signer: Signer,
         report: Callable[[Data, str], None],
-        return_grace: float,
     ) -> None:
-        self._generations, self._keyring, self._clusters = generations, keyring, clusters
-        self._view, self._dispatch, self._signer, self._report = view, dispatch, signer, report
+        self._generations, self._records = store.generations, store.records
+        self._clusters, self._view = clusters, view
+        means = Means(dispatch, store.generations, view, report)
         self._loop = asyncio.get_running_loop()
-        self._patience_ends = self._loop.time() + return_grace
-        self.running: dict[str, Push] = {}
-        self._trials: dict[tuple[str, int], dict[str, asyncio.Future[Planned]]] = {}
+        keyring: Keyring = store.keyring
+        self._preparation = Preparation(store.generations, keyring, clusters, view, config.return_grace)
+        self.trials = Trials(dispatch)
+        self._succession = Succession(config, store, clusters, view, signer, means, report)
+        self.running: Mapping[str, Push] = self._succession.running
 
-    # --- push -----------------------------------------------------------------------------------------------------
+    # --- what is asked --------------------------------------------------------------------------------------------
 
-    async def push(self, text: str, file: str, by: str, seconds: float, note: Note) -> dict[str, Any]:
+    async def push(self, text: str, file: str, request: Request, note: Note = nobody) -> dict[str, Any]:
         """Make the file's hosts what it says; returns when all have converged, or it has failed.
 
-        Raises `RequestError`; then no generation was used.
+        What operators have decided (drains, ...) stays in force. Raises `RequestError`; then no generation was used.
         """
-        deadline = self._loop.time() + seconds
-        compiled = await self._compile(text, file)
-        self._check_free(compiled.cluster)
-        wanted = topology(compiled.states)
-        old = self._clusters.released(compiled.cluster)
-        leaving = await self._gather(compiled.cluster, wanted, old)
-        self._check_free(compiled.cluster)
-        push = self._start(compiled, text, file, by, wanted, leaving, deadline)
-        push.notes.append(note)
-        try:
-            push.begin()
-            return await asyncio.shield(push.result)
-        finally:
-            push.notes.remove(note)
+        return await self._go(lambda: self._compiled(text, file, self._in_force()), request, note)
 
-    async def _compile(self, text: str, file: str) -> Compiled:
-        """Compile what was sent; homes, VRIDs and marks stay as they are in what was released last, where they can."""
-        cluster, warnings = await asyncio.to_thread(read_text, text, file)
-        before = self._clusters.directors(cluster.cluster)
-        states = await asyncio.to_thread(compile_cluster, cluster, before)
-        return Compiled(cluster.cluster, dict(states.items()), warnings)
+    async def change(
+        self,
+        cluster: str,
+        change: Change,
+        *,
+        kind: Kind,
+        by: str,
+        origin: str,
+        reason: str = "",
+        options: Options = Options(),  # noqa: B008 - frozen
+        note: Note = nobody,
+    ) -> dict[str, Any]:
+        """Roll out the released file once more, with other interventions; `change` makes them of those in force.
 
-    def _check_free(self, cluster: str) -> None:
-        running = self.running.get(cluster)
-        if running is not None:
-            raise RequestError(
-                "busy", f"generation {running.generation} of {cluster} is being pushed: wait for its end"
-            )
+        Raises `RequestError`, also what `change` raises; then no generation was used.
+        """
 
-    async def _gather(self, cluster: str, wanted: Topology, old: Topology) -> Topology:
-        """Make sure that every host is there, and would obey; returns the part of `old` that is there to leave."""
-        strangers = sorted(host for host in wanted.hosts if self._keyring.by_name(host) is None)
-        if strangers:
-            names = ", ".join(strangers)
-            raise RequestError("never_joined", f"never joined: {names}; run `lbminion join` there, and accept the key")
-        # Only in the first seconds after a start is there anything to wait for.
-        while (  # noqa: ASYNC110 - many hosts, each of which may come and go
-            absent := [h for h in wanted.hosts if not self._view.is_there(h)]
-        ) and (self._loop.time() < self._patience_ends):
-            await asyncio.sleep(POLL_SECONDS)
-        if absent:
-            raise RequestError(
-                "absent", f"not there: {'; '.join(map(self._last_seen, sorted(absent)))}; start lbminion there"
-            )
-        self._check_numbers(cluster, wanted)
-        return Topology(
-            tuple(host for host in old.directors if host in wanted.hosts or self._view.is_there(host)),
-            tuple(host for host in old.real_servers if host in wanted.hosts or self._view.is_there(host)),
-        )
+        def content() -> Awaitable[Content]:
+            released = self._released(cluster)
+            in_force = {cluster: change(self.interventions(cluster))}
+            return self._compiled(*self._succession.file(cluster, released), in_force)
 
-    def _check_numbers(self, cluster: str, wanted: Topology) -> None:
-        """Hosts that hold a generation beyond ours would refuse everything: this master lost its database, or part of it."""
+        return await self._go(content, Request(kind, by, origin, reason, options), note)
+
+    async def rollback(self, cluster: str, generation: int, request: Request, note: Note = nobody) -> dict[str, Any]:
+        """Roll out the file of an earlier generation; what operators have decided stays as it is now."""
+
+        async def content() -> Content:
+            self._released(cluster)
+            again = await self._compiled(*self._succession.file(cluster, generation), self._in_force())
+            if again.cluster != cluster:
+                raise RequestError("bad_request", f"the file of generation {generation} is that of {again.cluster}")
+            return msgspec.structs.replace(again, content_of=generation)
+
+        return await self._go(content, request, note)
+
+    async def plan(self, text: str, file: str, seconds: float, allowed: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Ask every host what a push of this file would change. Nothing is. Raises `RequestError`."""
+        content = await self._compiled(text, file, self._in_force())
+        wanted = topology(content.states)
+        old = self._clusters.released(content.cluster)
+        there = await self._preparation.gather(content.cluster, wanted, old, content.spared(allowed))
+        hosts = await self.trials.ask(content, wanted.without(there.missing), there.leaving, seconds)
+        return {
+            "cluster": content.cluster, "hosts": hosts, "findings": content.warnings, "dropped": content.dropped,
+            "missing": there.missing,
+        }  # fmt: skip
+
+    def interventions(self, cluster: str) -> Interventions:
+        """Tell what operators have decided for a cluster, as its released generation has it."""
         known = self._generations.clusters.get(cluster)
-        ours = known.generation if known else 0
-        beyond = {host: staged for host in wanted.hosts if (staged := self._view.holding(host, cluster).staged) > ours}
-        if beyond:
-            held = ", ".join(f"{host} holds {staged}" for host, staged in sorted(beyond.items()))
-            raise RequestError(
-                "behind",
-                f"this master knows {cluster} up to generation {ours}, but {held}: its database was lost or is an old "
-                'backup; see "A lost database" in docs/operations.md',
-            )
+        made = self._records.made(cluster, known.released) if known and known.released else None
+        return made.interventions if made else Interventions()
 
-    def _last_seen(self, host: str) -> str:
-        minion = self._view.minions.get(host)
-        if minion is None or minion.seen is None:
-            return f"{host} (not heard of since the master started)"
-        return f"{host} (last heard of {self._loop.time() - minion.heard:.0f} s ago)"
+    def in_maintenance(self, cluster: str, host: str) -> bool:
+        """Tell whether somebody works on a host."""
+        return any(it.host == host for it in self.interventions(cluster).maintenance)
 
-    def _start(
-        self, compiled: Compiled, text: str, file: str, by: str, wanted: Topology, leaving: Topology, deadline: float
-    ) -> Push:
-        cluster = compiled.cluster
+    def _in_force(self) -> dict[str, Interventions]:
+        return {cluster: self.interventions(cluster) for cluster in self._generations.clusters}
 
-        def seal(number: int) -> Mapping[str, bytes]:
-            return {role: self._signer.state(cluster, role, number, s) for role, s in compiled.states.items()}
+    def _released(self, cluster: str) -> int:
+        known = self._generations.clusters.get(cluster)
+        if known is None or not known.released:
+            raise RequestError("unknown_cluster", f"nothing of {cluster} was pushed yet")
+        return known.released
 
-        generation = self._generations.begin(cluster, text, file, by, wanted.roles, seal)
-        self._clusters.changed(cluster)
-        push = self._make(cluster, generation, wanted, leaving, deadline)
-        self._report(PushStarted(generation, tuple(sorted(push.hosts)), by), cluster)
-        return push
+    async def _compiled(self, text: str, file: str, in_force: Mapping[str, Interventions]) -> Content:
+        return await compiled(self._clusters, text, file, in_force, self._latest)
 
-    def _make(self, cluster: str, generation: int, wanted: Topology, old: Topology, deadline: float) -> Push:
-        holders = {host for (of, _), host in self._generations.holders().items() if of == cluster}
+    def _latest(self, cluster: str) -> int:
+        known = self._generations.clusters.get(cluster)
+        return known.generation if known else 0
 
-        def report(data: PushFinished) -> None:
-            del self.running[cluster]
-            del self._clusters.under_way[cluster]
-            self._report(data, cluster)
+    # --- how it begins --------------------------------------------------------------------------------------------
 
-        rollout = Rollout(plan_waves(wanted, old, holders), deadline)
-        changed = {*wanted.directors} - {*old.directors} | {*wanted.real_servers} - {*old.real_servers}
-        push = Push(cluster, generation, rollout, self._dispatch, self._generations, self._view, report, changed)
-        self.running[cluster] = push
-        self._clusters.under_way[cluster] = generation
-        return push
+    async def _go(self, make: Callable[[], Awaitable[Content]], request: Request, note: Note) -> dict[str, Any]:
+        options = request.options
+        while True:
+            content = await make()
+            cluster = content.cluster
+            if await self._queued(cluster, request, note):
+                continue
+            wanted = topology(content.states)
+            allowed = content.spared(options.allow_missing)
+            there = await self._preparation.gather(cluster, wanted, self._clusters.released(cluster), allowed)
+            first = await self._moved_first(content, wanted.without(there.missing)) if options.switch_first else None
+            # Somebody may have been quicker; what was compiled is then the successor of something else.
+            if cluster not in self._succession.errands and self._latest(cluster) == content.after:
+                break
+        old = self._succession.states(cluster, self._generations.clusters[cluster].released) if content.after else {}
+        if not options.below_floor:
+            refuse_below_floor(old, content.states, self._view)
+        errand = Errand(
+            cluster, request, self._loop.create_future(), self._loop.time(), there.missing, content.dropped,
+            content.warnings, notes=[note],
+        )  # fmt: skip
+        self._succession.first(errand, content, old, there, first or (content, {}))
+        try:
+            await _alive(errand.result, note)
+            return errand.result.result()
+        finally:
+            errand.notes.remove(note)
+
+    async def _queued(self, cluster: str, request: Request, note: Note) -> bool:
+        """Wait behind what is under way, if asked to; returns whether there was anything. Raises `RequestError`."""
+        errand = self._succession.errands.get(cluster)
+        if errand is None:
+            return False
+        running = self.running.get(cluster)
+        generation = running.generation if running else errand.generation
+        seconds = self._loop.time() - errand.started
+        said = (
+            f"generation {generation} of {cluster} is being rolled out ({errand.request.kind} by {errand.request.by}, "
+            f"for {seconds:.0f} s)"
+        )
+        if not request.options.wait:
+            ways = ["it waits for lbmaster rollout resume" if running and running.paused else "wait for its end"]
+            # Other decisions are judged by what is seen now, and are not put off.
+            ways += ["queue behind it with --wait"] if request.kind in ("push", "rollback") else []
+            ways += ["end it with lbmaster rollout abort"] if running and not running.course.undoes else []
+            raise RequestError("busy", f"{said}: {', or '.join(ways)}")
+        note({"phase": "queued", "generation": generation, "error": "", "waiting": (said,)})
+        await _alive(errand.result, note)
+        return True
+
+    async def _moved_first(self, content: Content, there: Topology) -> tuple[Content, dict[str, str]]:
+        """Compile it once more, for the time in which VIPs are away from the directors that hold them now; and say where."""
+        cluster, known = content.cluster, self._clusters.released(content.cluster).instances
+        holders = self._succession.holders(cluster, known.keys() & there.instances.keys())
+        fit = [host for host in there.directors if host not in content.interventions.away]
+        moves = first_moves(fit, holders)
+        switchovers = tuple(Switchover(instance=name, director=host) for name, host in sorted(moves.items()))
+        decided = msgspec.structs.replace(
+            content.interventions, switchovers=(*content.interventions.switchovers, *switchovers)
+        )
+        switched = await self._compiled(content.text, content.file, {cluster: decided})
+        return switched, moves
+
+    def states(self, cluster: str, generation: int) -> Mapping[str, RoleState]:
+        """Read the states of a generation; none if they are damaged."""
+        return self._succession.states(cluster, generation)
 
     def resume(self) -> None:
-        """Go on with what was under way when the master was stopped: every host is asked to stage it once more."""
-        for cluster, known in self._generations.clusters.items():
-            if self._generations.status(cluster, known.generation) not in ("staged", "released"):
-                continue
-            try:
-                wanted = self._clusters.at(cluster, known.generation)
-                # What was in force when this push began, unless its last wave was released already.
-                base = known.released if known.released < known.generation else known.generation - 1
-                old = self._clusters.at(cluster, base)
-            except (Refused, StateError):
-                logger.exception("generation %d of %s in the store is damaged: push again", known.generation, cluster)
-                continue
-            there = {name for name, minion in self._view.minions.items() if minion.online}
-            leaving = Topology(
-                tuple(host for host in old.directors if host in {*wanted.hosts, *there}),
-                tuple(host for host in old.real_servers if host in {*wanted.hosts, *there}),
-            )
-            logger.info("resuming the push of generation %d of %s", known.generation, cluster)
-            self._make(cluster, known.generation, wanted, leaving, self._loop.time() + RESUME_SECONDS).begin()
+        """Go on with what was under way when the master was stopped, or go back, as it was decided then."""
+        self._succession.resume()
 
     def stop(self) -> None:
         """The master stops."""
-        for push in self.running.values():
-            push.end()
+        self._succession.stop()
 
-    # --- plan -----------------------------------------------------------------------------------------------------
+    # --- what operators do to a rollout ---------------------------------------------------------------------------
 
-    async def plan(self, text: str, file: str, seconds: float) -> dict[str, Any]:
-        """Ask every host what a push of this file would change. Nothing is. Raises `RequestError`."""
-        compiled = await self._compile(text, file)
-        cluster, wanted = compiled.cluster, topology(compiled.states)
-        leaving = await self._gather(cluster, wanted, self._clusters.released(cluster))
-        asked: dict[str, list[asyncio.Future[Planned]]] = {}
-        commands = []
-        for role, state in compiled.states.items():
-            hosts = dict.fromkeys((*wanted.roles[role], *leaving.roles[role]))
-            command = self._dispatch.trial(cluster, role, state, hosts)
-            commands.append((cluster, command))
-            answers = {host: self._loop.create_future() for host in hosts}
-            self._trials[cluster, command] = answers
-            for host, answer in answers.items():
-                asked.setdefault(host, []).append(answer)
-        try:
-            futures = [future for several in asked.values() for future in several]
-            if futures:
-                await asyncio.wait(futures, timeout=seconds)
-        finally:
-            for key in commands:
-                del self._trials[key]
-        hosts_planned = {host: _planned(several) for host, several in sorted(asked.items())}
-        return {"cluster": cluster, "hosts": hosts_planned, "findings": compiled.warnings}
+    def go_on(self, cluster: str, by: str) -> None:
+        """Let a paused rollout go on. Raises `RequestError`."""
+        push = self._under_way(cluster)
+        wave = push.rollout.released
+        if not push.resumed(by):
+            raise RequestError("bad_request", f"generation {push.generation} of {cluster} does not wait for anybody")
+        self._records.approve(cluster, push.generation, wave)
+
+    def pause(self, cluster: str) -> None:
+        """Have a rollout wait behind its present wave. Raises `RequestError`."""
+        push = self._under_way(cluster)
+        if push.present >= len(push.rollout.waves):
+            raise RequestError(
+                "bad_request",
+                f"nothing waits behind the last wave of generation {push.generation}, and that is the present one: "
+                "lbmaster rollout abort ends it",
+            )
+        push.pause()
+        self._records.set_course(cluster, push.generation, push.course.encode())
+
+    def abort(self, cluster: str, *, keep: bool) -> Stays:
+        """End a rollout, and go back, or with `keep` leave every host as it is; returns why nothing is taken back.
+
+        Raises `RequestError`.
+        """
+        push = self._under_way(cluster)
+        if push.course.undoes:
+            raise RequestError(
+                "bad_request", f"generation {push.course.undoes} of {cluster} is being taken back already"
+            )
+        stays = self._succession.stays(push, keep=keep)
+        push.abort(keep=keep)
+        return stays
+
+    def generation_of(self, cluster: str) -> int:
+        """Tell the generation that is being rolled out. Raises `RequestError`."""
+        return self._under_way(cluster).generation
+
+    def _under_way(self, cluster: str) -> Push:
+        push = self.running.get(cluster)
+        if push is None:
+            raise RequestError("bad_request", f"nothing of {cluster} is being rolled out")
+        return push
+
+    # --- what is heard --------------------------------------------------------------------------------------------
 
     def planned(self, host: str, answer: Planned) -> None:
-        """A host has answered a trial; what nobody waits for is skipped."""
-        future = self._trials.get((answer.cluster, answer.command), {}).get(host)
-        if future is not None and not future.done():
-            future.set_result(answer)
+        """A host has answered a trial."""
+        self.trials.answered(host, answer)
 
-    # --- hosts that come back -------------------------------------------------------------------------------------
+    def lost(self, host: str) -> None:
+        """A host's lease ran out."""
+        for push in tuple(self.running.values()):
+            push.lost(host)
 
     def heard(self, host: str, cluster: str, holding: Holding, *, hello: bool) -> bool:
         """Let the push that is under way make up for what a host missed; False if none concerns it."""
@@ -247,13 +299,3 @@ class Pushes:
             return False
         push.heard(host, holding, hello=hello)
         return True
-
-
-def _planned(answers: list[asyncio.Future[Planned]]) -> dict[str, Any]:
-    if not all(future.done() for future in answers):
-        return {"steps": (), "error": "no answer in time"}
-    results = [future.result() for future in answers]
-    return {
-        "steps": tuple(step for result in results for step in result.steps),
-        "error": "; ".join(result.error for result in results if result.error),
-    }

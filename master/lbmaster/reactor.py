@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import msgspec
 
+from .comparisons import Move, merged
 from .config import Reaction
 
 MOST: Final = 20
@@ -51,3 +52,47 @@ class Brake:
             return False
         past.append(now)
         return True
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A cluster is to be compared now, because of something that happened at `since`; `moves` are what is told after."""
+
+    cluster: str
+    reason: str
+    moves: tuple[Move, ...]
+    since: float
+
+
+class Pace:
+    """How fast clusters are compared: at once, until the brake holds; then VIPs that moved wait for each other.
+
+    What waits is `due` whenever that is asked for, so that a storm of transitions costs one comparison each time.
+    """
+
+    def __init__(self) -> None:
+        self._brake = Brake()
+        self._waiting: dict[str, Due] = {}
+        self._left_out: dict[str, int] = {}
+
+    def ask(self, cluster: str, reason: str, moves: Sequence[Move], now: float) -> list[Due]:
+        """Something happened; returns what is to be compared at once. Without a move, too much is left out."""
+        fresh = Due(cluster, reason, merged(moves), now)
+        if cluster not in self._waiting and self._brake.allows(cluster, now):
+            return [fresh]
+        if moves:
+            before = self._waiting.get(cluster, fresh)
+            both = merged((*before.moves, *moves)) if before is not fresh else fresh.moves
+            self._waiting[cluster] = Due(cluster, before.reason, both, before.since)
+        else:
+            self._left_out[cluster] = self._left_out.get(cluster, 0) + 1
+        return []
+
+    def due(self) -> list[Due]:
+        """Give what has waited."""
+        found, self._waiting = list(self._waiting.values()), {}
+        return found
+
+    def left_out(self) -> dict[str, int]:
+        """Tell how many were left out, by cluster, since this was asked last."""
+        found, self._left_out = self._left_out, {}
+        return found

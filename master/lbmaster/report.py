@@ -35,16 +35,21 @@ def cluster_status(
             for instance, vips in topology.instances.items()
             for vip in vips
         },
-        "rollout": _rollout(push) if push else None,
+        "rollout": rollout_status(push) if push else None,
         "hosts": {host: _host(name, host, topology, view, push, now) for host in topology.hosts},
     }
 
 
-def _rollout(push: Push) -> dict[str, Any]:
+def rollout_status(push: Push) -> dict[str, Any]:
+    """Say how far a rollout is, and what it waits for."""
     return {
         "generation": push.generation,
+        "kind": "rollback" if push.course.undoes else push.course.kind,
         "phase": push.rollout.phase,
         "wave": push.rollout.released,
+        "waves": [{"purpose": wave.purpose, "hosts": wave.hosts} for wave in push.rollout.waves],
+        "waiting": push.waiting,
+        "left": push.left,
         "hosts": {host: progress.state for host, progress in sorted(push.hosts.items())},
     }
 
@@ -54,18 +59,26 @@ def _host(cluster: str, host: str, topology: Topology, view: View, push: Push | 
     holding = view.holding(host, cluster)
     director = host in topology.directors
     progress = push.hosts.get(host) if push else None
+    silent = view.silent(host, now)
     return {
         "role": "director" if director else "realserver",
         "online": minion.believed,
-        "last_seen": None if minion.seen is None else round(now - minion.heard, 3),
+        "last_seen": None if silent is None else round(silent, 3),
         "staged": holding.staged,
         "applied": holding.applied,
         "drift": minion.drift,
         "roles": _roles(topology.instances, minion) if director else {},
         "keepalived": _keepalived(minion) if director else "",
         "product": minion.product,
-        "note": progress.problem if progress else "",
+        "note": (progress.problem if progress else "") or _doubled(minion),
     }
+
+
+def _doubled(minion: Minion) -> str:
+    """Say that another host uses its key."""
+    if not minion.doubled:
+        return ""
+    return f"two hosts use its key: {' and '.join(minion.doubled)}; only the first is heard"
 
 
 def _keepalived(minion: Minion) -> str:

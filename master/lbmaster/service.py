@@ -22,21 +22,26 @@ from lbservice.notify import Notifier
 from lbwire.join import JoinAnswer
 
 from . import identity
+from .audit import audited
 from .authenticator import Authenticator
+from .broadcast import Broadcast
 from .bus import Bus
 from .clusters import Clusters
 from .config import Config
 from .control import Server
 from .dispatch import Dispatch
-from .endpoints import Broadcast
+from .endpoints import CLIENT, MINION
 from .enrolment import JoinEndpoint
 from .errors import StartupError
+from .hearing import Hearing
 from .master import TICK_SECONDS, Master
 from .pushes import Pushes
+from .remote import RemoteServer
+from .retention import Retention
 from .signing import Signer
 from .store import open_store
 from .uplink import Uplink
-from .verbs import READ_ONLY, Verbs
+from .verbs import READ_ONLY, Parts, all_verbs
 from .view import View
 
 logger = logging.getLogger(__name__)
@@ -59,67 +64,75 @@ async def serve(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     notifier = Notifier()
+    watchdog = asyncio.create_task(notifier.watchdog(), name="watchdog")
     try:
-        async with running(config) as ports:
-            notifier.ready(f"broadcast {ports['broadcast']}, uplink {ports['uplink']}, join {ports['join']}")
-            watchdog = asyncio.create_task(notifier.watchdog(), name="watchdog")
-            try:
-                await stop.wait()
-            finally:
-                watchdog.cancel()
-                notifier.stopping()
+        while not stop.is_set():
+            anew = asyncio.Event()
+            async with running(config, anew.set) as ports:
+                notifier.ready(f"broadcast {ports['broadcast']}, uplink {ports['uplink']}, join {ports['join']}")
+                await _either(stop, anew)
+        notifier.stopping()
     finally:
+        watchdog.cancel()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
     logger.info("stopped")
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config) -> AsyncIterator[dict[str, int]]:
-    """Run the master while the block runs; gives the ports of its endpoints. Raises `StartupError`."""
-    keys = identity.load(config.state_dir)
-    try:
-        private_directory(config.runtime_dir, 0o755)
-    except OSError as error:
-        raise StartupError(f"cannot make {config.runtime_dir}: {error.strerror}; check runtime_dir") from error
+async def running(config: Config, again: Callable[[], None] = lambda: None) -> AsyncIterator[dict[str, int]]:
+    """Run the master while the block runs; gives the ports of its endpoints. Raises `StartupError`.
+
+    `again` is called when the block has to be left and entered once more: the master's keys were replaced.
+    """
+    identity.load(config.state_dir)
+    _make_runtime_directory(config)
     async with contextlib.AsyncExitStack() as stack:
         store = open_store(config.database)
         stack.callback(store.close)
+        store.rekeying.begin(config.state_dir)
+        keys = identity.load(config.state_dir)
         context = zmq.asyncio.Context(io_threads=1)
         context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
         stack.callback(context.destroy, 0)
-        keyring = store.keyring
-        authenticator = Authenticator(context, keyring.accepted)
+        authenticator = Authenticator(context, {MINION: store.keyring.accepted, CLIENT: store.clients.accepted})
         stack.callback(authenticator.close)
 
         signer = Signer(keys.signing)
         clusters, view, bus = Clusters(store.generations, signer), View(), Bus(store.journal)
-        broadcast = Broadcast(zmq.Context.shadow(context.underlying), keys.curve, config)
+        hearing = Hearing(store.keyring.accepted, clusters)
+        broadcast = Broadcast(context, keys.curve, config, hearing.granted, hearing.denied)
         stack.callback(broadcast.close)
-        uplink = Uplink(context, keys.curve, config, keyring.accepted)
+        uplink = Uplink(context, keys.curve, config, store.keyring.accepted)
         stack.callback(uplink.close)
         dispatch = Dispatch(broadcast, uplink, signer, store.generations, clusters)
         master = Master(config, store, clusters, view, dispatch, bus)
-        pushes = Pushes(
-            store.generations, keyring, clusters, view, dispatch, signer, master.report, config.return_grace
-        )
+        retention = Retention(store.journal, config.journal_days, config.journal_events)
+        pushes = Pushes(config, store, clusters, view, dispatch, signer, master.report)
         master.pushes = pushes
+        hearing.refuse, uplink.doubled = master.refusals.add, master.doubled
 
         def welcome() -> JoinAnswer:
             return JoinAnswer("accepted", "welcome", keys.signing_public, broadcast.port, uplink.port)
 
-        joining = JoinEndpoint(context, keys.curve, config, keyring, welcome, master.report)
+        joining = JoinEndpoint(context, keys.curve, config, store.keyring, welcome, master.report)
         stack.callback(joining.close)
         ports = {"broadcast": broadcast.port, "uplink": uplink.port, "join": joining.port}
-        verbs = Verbs(
+        parts = Parts(
             product(), ports, fingerprint(keys.curve.public), store, clusters, view, bus, master, pushes, broadcast,
-            uplink, asyncio.get_running_loop().time,
+            uplink, asyncio.get_running_loop().time, keys, config.state_dir, again,
         )  # fmt: skip
-        for path, mode, group, allowed in (
-            (config.control_socket, 0o600, "", verbs.table.keys()),
-            (config.events_socket, 0o660, config.events_group, READ_ONLY),
-        ):
-            server = Server(path, verbs.table, allowed)
+        verbs = audited(all_verbs(parts), master.report)
+        remote = [
+            RemoteServer(context, keys.curve, config, store.clients, verbs, master.refusals.add)
+            for _ in range(config.clients)
+        ]
+        for endpoint in remote:
+            stack.callback(endpoint.close)
+            ports["client"], store.clients.cut = endpoint.port, endpoint.cut
+        operators = Server(config.control_socket, verbs, verbs.keys(), "operator")
+        subscribers = Server(config.events_socket, verbs, READ_ONLY, "subscriber")
+        for server, mode, group in ((operators, 0o600, ""), (subscribers, 0o660, config.events_group)):
             await server.start(mode, group)
             stack.push_async_callback(server.stop)
 
@@ -129,16 +142,36 @@ async def running(config: Config) -> AsyncIterator[dict[str, int]]:
         async with asyncio.TaskGroup() as tasks:
             jobs = [
                 tasks.create_task(authenticator.run(), name="handshakes"),
+                tasks.create_task(broadcast.run(), name="broadcast"),
                 tasks.create_task(uplink.run(master.receive), name="uplink"),
                 tasks.create_task(joining.run(), name="join"),
                 tasks.create_task(_every(TICK_SECONDS, master.tick), name="tick"),
                 tasks.create_task(_every(config.beacon, master.beacon), name="beacon"),
+                tasks.create_task(retention.run(), name="retention"),
             ]
+            jobs += [tasks.create_task(endpoint.run(), name="clients") for endpoint in remote]
             try:
                 yield ports
             finally:
                 for job in jobs:
                     job.cancel()
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+def _make_runtime_directory(config: Config) -> None:
+    try:
+        private_directory(config.runtime_dir, 0o755)
+    except OSError as error:
+        raise StartupError(f"cannot make {config.runtime_dir}: {error.strerror}; check runtime_dir") from error
 
 
 async def _every(seconds: float, do: Callable[[], None]) -> None:

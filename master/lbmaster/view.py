@@ -1,11 +1,15 @@
 """What is known of every minion, and for how long it is believed: state has a lease. Pure; times are the caller's.
 
-Everything here comes from minions and is as old as their last message. After the lease it is unknown, not true.
+Everything here comes from minions and is as old as their last message. After the lease it is unknown, not true. What one
+minion can have the master remember is bounded: a captured host must not fill its memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from math import inf
 from typing import Final
 
 import msgspec
@@ -15,7 +19,19 @@ from lbwire.messages import Figures, Hello, Holding, Role, Sample
 
 from .topology import Topology
 
+STANDSTILL: Final = 2.0
+"""Seconds between two looks at the leases, from which on it was the master that did not run."""
+
 NOTHING: Final = Holding(0, 0, 0)
+
+MOST_FIGURES: Final = 65_536
+"""Services and destinations of one host: some times what a state can hold."""
+MOST_NAME: Final = 256
+"""Characters of an identity, or of an instance's name."""
+MOST_ROLES: Final = 1024
+MOST_VIPS: Final = 1024
+"""VIPs of one instance."""
+MOST_HOLDINGS: Final = 256
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -38,18 +54,27 @@ class Counted:
     services: dict[str, Figures] = field(default_factory=dict)
     destinations: dict[str, Figures] = field(default_factory=dict)
 
-    def take(self, sample: Sample) -> None:
-        """Put a sample in."""
+    def take(self, sample: Sample) -> int:
+        """Put a sample in; returns how many figures have no room."""
         if sample.full:
             self.services, self.destinations = {}, {}
         elif self.number is None or sample.number != self.number + 1:
-            return
+            return 0
         self.number = sample.number
-        self.services.update((entry.identity, entry) for entry in sample.services)
-        self.destinations.update((entry.identity, entry) for entry in sample.destinations)
         for identity in sample.gone:
             self.services.pop(identity, None)
             self.destinations.pop(identity, None)
+        return self._put(self.services, sample.services) + self._put(self.destinations, sample.destinations)
+
+    def _put(self, known: dict[str, Figures], entries: Iterable[Figures]) -> int:
+        left_out = 0
+        for entry in entries:
+            full = len(self.services) + len(self.destinations) >= MOST_FIGURES and entry.identity not in known
+            if full or len(entry.identity) > MOST_NAME:
+                left_out += 1
+            else:
+                known[entry.identity] = entry
+        return left_out
 
 
 @dataclass(slots=True)
@@ -72,6 +97,7 @@ class Minion:
     counted: Counted = field(default_factory=Counted)
     sampled: float = 0.0
     address: str = ""
+    doubled: tuple[str, ...] = ()
 
     @property
     def believed(self) -> bool:
@@ -83,6 +109,7 @@ class View:
 
     def __init__(self) -> None:
         self.minions: dict[str, Minion] = {}
+        self._looked = inf  # no look yet
 
     def assume_online(self, name: str, until: float) -> None:
         """A minion was there when the master stopped; if it is not heard of, its lease runs from `until`."""
@@ -98,24 +125,42 @@ class View:
     def hello(self, name: str, message: Hello) -> None:
         minion = self.minions[name]
         minion.product, minion.keepalived = message.product, message.keepalived
-        minion.holdings = dict(message.holdings)
+        minion.holdings = _held(message.holdings)
 
-    def sampled(self, name: str, message: Sample, now: float) -> None:
+    def sampled(self, name: str, message: Sample, now: float) -> int:
+        """Take in a sample; returns how much of it is left out, since there is more than is kept of one host."""
         minion = self.minions[name]
-        minion.holdings, minion.roles = dict(message.holdings), dict(message.roles)
-        minion.drift, minion.sample, minion.sampled = message.drift, message, now
-        minion.counted.take(message)
+        roles = {
+            instance: role for instance, role in islice(message.roles.items(), MOST_ROLES) if _fits(instance, role)
+        }
+        left_out = minion.counted.take(message) + len(message.roles) - len(roles)
+        minion.holdings, minion.roles = _held(message.holdings), roles
+        # The figures are in `counted`: once is enough.
+        minion.sample = msgspec.structs.replace(
+            message, holdings=minion.holdings, roles=roles, services=(), destinations=(), gone=()
+        )
+        minion.drift, minion.sampled = message.drift, now
+        return left_out
 
     def transition(self, name: str, data: VrrpTransition) -> None:
-        """A role changed; a sample tells the same within a second."""
-        self.minions[name].roles[data.instance] = Role(data.state, data.priority, data.vips)
+        """A role changed; a sample tells the same within a second. One too many is passed over."""
+        roles, role = self.minions[name].roles, Role(data.state, data.priority, data.vips)
+        if _fits(data.instance, role) and (data.instance in roles or len(roles) < MOST_ROLES):
+            roles[data.instance] = role
 
     def forget(self, name: str) -> None:
         """The minion's key is no longer accepted."""
         self.minions.pop(name, None)
 
     def expire(self, now: float, lease: float) -> list[Lost]:
-        """Take note of every lease that ran out."""
+        """Take note of every lease that ran out; to be called several times a second.
+
+        A master that stood still itself (frozen, its machine suspended) heard nobody meanwhile: the leases begin anew.
+        """
+        if now - self._looked > STANDSTILL:
+            for minion in self.minions.values():
+                minion.heard = max(minion.heard, now)
+        self._looked = now
         lost = []
         for name, minion in self.minions.items():
             if minion.online and now - minion.heard > lease:
@@ -128,6 +173,16 @@ class View:
         """Whether a minion was heard of within its lease."""
         minion = self.minions.get(name)
         return minion is not None and minion.believed
+
+    def heard(self, name: str) -> float:
+        """When a minion was last heard of, by the clock of `hear`; minus infinity for never."""
+        minion = self.minions.get(name)
+        return minion.heard if minion else -inf
+
+    def silent(self, name: str, now: float) -> float | None:
+        """For how long a minion has not been heard of; None: not at all since this master started."""
+        minion = self.minions.get(name)
+        return None if minion is None or minion.seen is None else now - minion.heard
 
     def holding(self, name: str, cluster: str) -> Holding:
         """What a minion last said that it holds of a cluster."""
@@ -146,3 +201,12 @@ class View:
             )
             for instance in topology.instances
         }
+
+
+def _held(holdings: Mapping[str, Holding]) -> dict[str, Holding]:
+    return dict(islice(holdings.items(), MOST_HOLDINGS))
+
+
+def _fits(instance: str, role: Role) -> bool:
+    texts = (instance, role.state, *islice(role.vips, MOST_VIPS))
+    return len(role.vips) <= MOST_VIPS and max(map(len, texts)) <= MOST_NAME

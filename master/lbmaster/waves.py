@@ -2,28 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
+from lbwire.messages import Name
+
+from .requests import canaries
 from .topology import Topology
 
-Waves = tuple[tuple[str, ...], ...]
+
+class Wave(msgspec.Struct, frozen=True):
+    """Hosts that are released at once; `purpose` says which these are, for people."""
+
+    purpose: str
+    hosts: tuple[Name, ...]
+    canary: bool = False
 
 
-def plan_waves(new: Topology, old: Topology, holders: AbstractSet[str]) -> Waves:
-    """Sort every host of both generations into waves; `holders` are the directors that hold a VIP now.
+Waves = tuple[Wave, ...]
 
-    1. Real servers: a VIP has to be there before a director sends traffic to it (also on one that was a director).
-    2. Directors that hold nothing: they can take over when the next ones reload. When nobody holds anything yet, one
-       after the other: of keepaliveds that start at the same moment two can become MASTER for a moment.
-    3. Directors that hold a VIP.
+
+def plan_waves(
+    new: Topology, old: Topology, holders: Mapping[str, str], canary: str = "", *, drained: bool = True
+) -> Waves:
+    """Sort every host of both generations into waves; `holders`: VRRP instance -> the director that holds its VIPs now.
+
+    `drained`: what leaves takes no connections any more.
+    1. Real servers: a VIP has to be there before a director sends traffic to it. The `canary` share of them goes first.
+       One that is a director, too, or was one, goes with the directors: a host applies all that it is at once. It has the
+       VIP before the directors that hold it send traffic there, unless it holds one itself.
+    2. Directors that hold nothing: they can take over when the next ones reload. The first one goes alone, so that a
+       mistake meets a director without traffic, and finds the others whole. When nobody holds anything yet, one after
+       the other: of keepaliveds that start at the same moment two can become MASTER for a moment.
+    3. Directors that hold VIPs, one after the other.
+       Behind them come those without VIPs that are real servers no longer, if they still take connections.
+       But where the VIPs that advertisements list change, 2 and 3 are one wave: keepalived up to 2.3.2 drops advertisements
+       with another list than its own, so that between two reloads there would be two MASTERs.
     4. Real servers that were taken out, or become directors: no director sends traffic to them any more.
     """
-    entering = new.real_servers
-    leaving = tuple(host for host in old.real_servers if host not in entering)
-    directors = tuple(
-        host for host in dict.fromkeys((*new.directors, *old.directors)) if host not in {*entering, *leaving}
+    staying = {host for host in new.directors if host in old.directors}
+    entering = tuple(host for host in new.real_servers if host not in {*new.directors, *old.directors})
+    leaving = tuple(host for host in old.real_servers if host not in {*new.real_servers, *staying})
+    directors = [h for h in dict.fromkeys((*new.directors, *old.directors)) if h not in {*entering, *leaving}]
+    relisted = sorted(it for it, vips in new.advertised.items() if old.advertised.get(it, vips) != vips)
+    active = [host for host in directors if host in holders.values()]
+    late = {h for h in directors if h in old.real_servers and h not in new.real_servers} if not drained else set()
+    standby = [host for host in directors if host not in holders.values() and host not in late]
+    behind = tuple(host for host in directors if host in late and host not in holders.values())
+    in_turn = (*_in_turn(standby, active, holders), Wave("standby directors that were real servers", behind))
+    waves = (
+        *_additions(entering, canary),
+        *(_together(relisted, directors) if active and relisted else in_turn),
+        Wave("removals on real servers", leaving),
     )
-    standby = tuple(host for host in directors if host not in holders)
-    active = tuple(host for host in directors if host in holders)
-    standbys = (standby,) if active else tuple((host,) for host in standby)
-    return tuple(wave for wave in (entering, *standbys, active, leaving) if wave)
+    return tuple(wave for wave in waves if wave.hosts)
+
+
+def first_moves(directors: Iterable[str], holders: Mapping[str, str]) -> dict[str, str]:
+    """Say where VIPs go before the directors that hold them are changed: VRRP instance -> a director changed earlier.
+
+    That is the first one that holds nothing; where all hold something, the first of them, which keeps its own.
+    """
+    ordered = tuple(directors)
+    standby = next((host for host in ordered if host not in holders.values()), None)
+    target = standby or next((host for host in ordered if host in holders.values()), None)
+    return {instance: target for instance, holder in holders.items() if target is not None and holder != target}
+
+
+def _additions(hosts: tuple[str, ...], canary: str) -> Iterator[Wave]:
+    first = canaries(canary, len(hosts))
+    yield Wave("canary", hosts[:first], canary=True)
+    yield Wave("additions on real servers", hosts[first:])
+
+
+def _together(relisted: Iterable[str], directors: list[str]) -> Iterator[Wave]:
+    yield Wave(f"directors together: {_listed(relisted)} will advertise another VIP", tuple(directors))
+
+
+def _in_turn(standby: list[str], active: list[str], holders: Mapping[str, str]) -> Iterator[Wave]:
+    yield from _standbys(standby, one_by_one=not active)
+    yield from (Wave(_holding(host, holders), (host,)) for host in active)
+
+
+def _standbys(hosts: list[str], *, one_by_one: bool) -> Iterator[Wave]:
+    if one_by_one:
+        yield from (Wave(f"director {host}", (host,)) for host in hosts)
+        return
+    yield Wave(f"standby director {hosts[0]}" if hosts else "", tuple(hosts[:1]))
+    yield Wave("standby directors", tuple(hosts[1:]))
+
+
+def _holding(host: str, holders: Mapping[str, str]) -> str:
+    return f"{host} with {_listed(sorted(instance for instance, holder in holders.items() if holder == host))}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,4 +1,4 @@
-"""`lbminion`: join, run, status, plan, doctor."""
+"""`lbminion`: join, run, status, plan, doctor, rotate-key."""
 
 # ruff: noqa: D301 - click wants the backspace character itself
 
@@ -21,13 +21,14 @@ import msgspec
 
 from lbservice import log
 from lbservice.database import Unusable
+from lbservice.keys import fingerprint, load_or_make_curve
 from lbstates.errors import StateError
 from lbwire.messages import Step, Symptom
 
 from .config import DEFAULT_PATH, JOIN_PORT, BadConfig, read_config
 from .errors import HostError
 from .keepalived.errors import KeepalivedError
-from .status import Status, read_status
+from .status import Status, read_status, unwell
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +40,7 @@ EXIT_CHANGES: Final = 3
 
 _SIGNS: Final = {"add": "+", "set": "~", "remove": "-"}
 _FRESH_SECONDS: Final = 10
+_LOOK_SECONDS: Final = 0.2
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
@@ -93,7 +95,10 @@ def main(context: click.Context, config: Path) -> None:
     "--token",
     default="",
     metavar="T",
-    help="A one-time token of `lbmaster keys token`; without one the operator accepts the key.",
+    envvar="LBMINION_TOKEN",
+    show_envvar=True,
+    help="A one-time token of `lbmaster keys token`; without one the operator accepts the key. Others on this host can "
+    "see it in the list of processes, but not in the environment.",
 )
 @click.option(
     "--name",
@@ -200,6 +205,44 @@ def _status_lines(status: Status) -> Iterator[str]:
     drift = status.sample.drift
     yield f"drift: {drift} not as declared, see `lbminion plan`" if drift else "drift: none"
     yield from (f"  {line}" for line in status.undone)
+    if lines := unwell(status.sample.health):
+        yield "health:"
+        yield from (f"  {line}" for line in lines)
+
+
+@main.command("rotate-key")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait.",
+)
+@click.pass_obj
+@explained
+def rotate_key(config: Path, timeout: float) -> None:
+    """Replace this host's key; the running service proves the new one by the old one.
+
+    \b
+    The host keeps its name and its place at the master, and nothing that is
+    balanced is interrupted. Until the master has let the new key in either one
+    works; interrupted anywhere, the service goes on with it.
+    """
+    from .rotation import next_path  # noqa: PLC0415 - only this command needs it
+
+    settings = read_config(config)
+    new = load_or_make_curve(next_path(settings.curve_key))
+    deadline = time.monotonic() + timeout
+    while next_path(settings.curve_key).exists():
+        if time.monotonic() > deadline:
+            _fail(
+                f"the master has not let the new key in for {timeout:.0f} s: does the service run, and reach it"
+                " (lbminion status)? It goes on trying; the old key stays valid meanwhile",
+                EXIT_FAILED,
+            )
+        time.sleep(_LOOK_SECONDS)
+    click.echo(f"this host's key is {fingerprint(new.public)}")
 
 
 @main.command()

@@ -53,6 +53,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalived_manager: Literal["auto", "systemd", "child"] = "auto"
     sample_interval: Seconds = 1.0
     reconcile_interval: Seconds = 30.0
+    spool_bytes: Annotated[int, Meta(ge=1024 * 1024, le=2**40)] = 64 * 1024 * 1024
+    checks_directory: str = "/etc/lbminion/checks"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

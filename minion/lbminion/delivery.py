@@ -3,6 +3,9 @@
 The master acknowledges the last event in its journal. What follows is sent in batches, at most `WINDOW` events and
 `MESSAGES` batches ahead; when nothing is acknowledged for a while, or the same position twice (the master saw a gap), sending starts again
 behind the last acknowledged event. The master skips what it has.
+
+Each batch names the event that was sent before it, so that the master sees when one went missing on the way. Numbers that
+the spool has given up are missing inside of a batch as well; `events.lost` tells of them.
 """
 
 from __future__ import annotations
@@ -11,14 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from lbwire.messages import Event, Events
+from lbwire.messages import Events
 
-from .spool import NOTHING, Position, Spool
+from .spool import BATCH, MESSAGES, NOTHING, WINDOW, Position, Spool
 
-BATCH: Final = 500
-WINDOW: Final = 5000
-MESSAGES: Final = 32
-"""In flight at most; with what the spool gives at once (`spool.READ_BYTES`) that bounds the memory, too."""
 PATIENCE_TICKS: Final = 3
 
 
@@ -54,21 +53,13 @@ class Delivery:
         """Send what is spooled and not yet sent, as far as the window allows."""
         while self._acked is not None and self._has_room():
             events = self._spool.after(self._sent, BATCH)
-            if not events or not self._send(Events(*self._before(events[0]), tuple(events))):
+            if not events or not self._send(Events(*self._sent, tuple(events))):
                 return
             self._sent = (events[-1].boot, events[-1].sequence)
             self._flying.append((self._sent, len(events)))
 
     def _has_room(self) -> bool:
         return len(self._flying) < MESSAGES and sum(count for _, count in self._flying) < WINDOW
-
-    def _before(self, first: Event) -> Position:
-        """Name the event before the first that is sent: none, if what the master lacks is not kept here any more.
-
-        A master that lost acknowledged events (a power cut, an old backup) has to be told that there is a gap.
-        """
-        follows = first.boot != self._sent[0] or first.sequence == self._sent[1] + 1
-        return self._sent if follows else NOTHING
 
     def tick(self) -> None:
         """A second has passed: send again what was sent and has not been acknowledged for some time."""

@@ -9,14 +9,17 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Collection
+from functools import lru_cache
 
+from lbservice.keys import fingerprint
 from lbstates.desired import decode_state
 from lbstates.errors import BadState
 from lbstates.keepalived_conf import vips
 from lbwire import events
+from lbwire.envelope import signer
 from lbwire.errors import Refused
 from lbwire.inbox import Accepted, Inbox
-from lbwire.messages import Ack, Beacon, Examine, Planned, Position, Reconcile, Release, Role, State, Trial
+from lbwire.messages import Ack, Beacon, Examine, Planned, Position, Reconcile, Release, Role, State, Successor, Trial
 
 from .delivery import Delivery
 from .holdings import Holdings
@@ -31,10 +34,14 @@ from .keepalived.transitions import Transition
 from .netlink.watch import What
 from .planner import concerns
 from .reconciler import Reconciler
+from .trust import Trust
 
 logger = logging.getLogger(__name__)
 
 ASK_AGAIN_SECONDS = 3.0
+
+# Asked at every transition, of a text that changes with a push: thousands of transitions come in a moment.
+_vips = lru_cache(maxsize=1)(vips)
 
 
 class Duties:
@@ -50,11 +57,13 @@ class Duties:
         report: Callable[[events.Data, str], object],
         hello: Callable[[], None],
         examine: Callable[[str, int], None],
+        trust: Trust,
     ) -> None:
         self._inbox, self._holdings, self._reconciler, self._delivery = inbox, holdings, reconciler, delivery
         self._keepalived, self._report, self._hello = keepalived, report, hello
-        self._examine = examine
+        self._examine, self._trust = examine, trust
         self._refusals: dict[str, int] = {}
+        self._unkept = False
         self._asked = 0.0
         self._made_up: dict[str, int] = {}
         self.roles: dict[str, Role] = {}
@@ -65,6 +74,7 @@ class Duties:
         """Judge a message, keep what has to be kept, and do what it says."""
         try:
             accepted = self._inbox.judge(raw, self._holdings.memory)
+            self._believe(accepted, raw)
         except Refused as refusal:
             self._refusals[refusal.reason] = count = self._refusals.get(refusal.reason, 0) + 1
             # Powers of two: the first is told at once, and a flood costs the journal a few lines.
@@ -79,6 +89,28 @@ class Duties:
             logger.error("a %s cannot be kept: %s; is the disk full?", accepted.envelope.type, error)  # noqa: TRY400
             return
         self._obey(accepted)
+
+    def _believe(self, accepted: Accepted, raw: bytes) -> None:
+        """Take note of who signed it, and of the keys that the master will have. Raises `Refused`.
+
+        Keys that the disk does not take come again with the next message. Those so far are trusted meanwhile, so what the
+        message says is done: the master's acknowledgements need no disk, and are what makes room on it.
+        """
+        try:
+            if self._trust.verified(signer(raw)):
+                self._kept(self._trust.transports[0], "adopted")
+            if isinstance(accepted.message, Successor) and self._trust.learn(accepted.message):
+                self._kept(accepted.message.transport, "learned")
+                self._hello()
+        except sqlite3.Error as error:
+            if not self._unkept:
+                logger.error("the master's next keys cannot be kept: %s; is the disk full?", error)  # noqa: TRY400
+            # Said once: until there is room, every beacon brings it anew.
+            self._unkept = True
+
+    def _kept(self, transport: bytes, how: str) -> None:
+        self._unkept = False
+        self._report(events.MasterSuccessor(fingerprint(transport), how), "")
 
     def _obey(self, accepted: Accepted) -> None:
         cluster, command = accepted.envelope.cluster, accepted.envelope.command
@@ -128,8 +160,9 @@ class Duties:
 
     def _compare(self, clusters: dict[str, Position]) -> None:
         """Ask when a beacon shows a generation above ours; make up for a command that was missed, once."""
+        following = self._holdings.following()
         for cluster, position in clusters.items():
-            if cluster not in self._holdings.memory.states:
+            if cluster not in following:
                 continue
             command = max(self._holdings.holding(cluster).command, self._made_up.get(cluster, 0))
             if position.command > command:
@@ -162,7 +195,7 @@ class Duties:
                 logger.warning("keepalived wrote an unreadable line into its FIFO: %s", occurrence)
 
     def _enter(self, instance: str, state: str, priority: int, previous: str) -> None:
-        addresses = tuple(vip.address for vip in vips(config_file.read(self._keepalived)).get(instance, ()))
+        addresses = tuple(vip.address for vip in _vips(config_file.read(self._keepalived)).get(instance, ()))
         self.roles[instance] = Role(state, priority, addresses)
         self._report(events.VrrpTransition(instance, state, previous, priority, addresses), self._reconciler.cluster())
 

@@ -16,7 +16,7 @@ from lbstates.errors import BadState
 from lbwire.codec import pack, unpack
 from lbwire.envelope import Keys, unseal
 from lbwire.errors import Refused
-from lbwire.inbox import Accepted, Memory
+from lbwire.inbox import Accepted, Held, Memory
 from lbwire.messages import Holding, State, open_payload
 
 from .errors import DamagedState
@@ -73,11 +73,36 @@ class Holdings:
         """Name the clusters that this host has, or had, a part in."""
         return tuple(sorted(self.memory.states))
 
+    def following(self) -> dict[str, tuple[str, ...]]:
+        """Name the audiences, by cluster, that concern this host: the roles that it has, and those it has yet to leave."""
+        return {
+            cluster: audiences
+            for cluster in self.memory.states
+            if (audiences := tuple(self._roles(cluster, self._applied(cluster))))
+        }
+
     def holding(self, cluster: str) -> Holding:
-        """Tell how far this host is with a cluster: a generation is staged when every role that it has or had is."""
-        staged = min((held.generation for held in self.memory.states.get(cluster, {}).values()), default=0)
+        """Tell how far this host is with a cluster: a generation is staged when every role that it has is.
+
+        A role that it has left stays where it was.
+        """
+        applied, states = self._applied(cluster), self.memory.states.get(cluster, {})
+        here = self._roles(cluster, applied)
+        staged = (
+            min(held.generation for held in here.values())
+            if here
+            else max((held.generation for held in states.values()), default=0)
+        )
+        return Holding(staged=staged, applied=applied, command=self.memory.commands.get(cluster, 0))
+
+    def _applied(self, cluster: str) -> int:
         row = self._connection.execute("SELECT applied FROM released WHERE cluster = ?", (cluster,)).fetchone()
-        return Holding(staged=staged, applied=row[0] if row else 0, command=self.memory.commands.get(cluster, 0))
+        return row[0] if row else 0
+
+    def _roles(self, cluster: str, applied: int) -> dict[str, Held]:
+        """A role is left when a state that does not name this host is in force."""
+        states = self.memory.states.get(cluster, {})
+        return {audience: held for audience, held in states.items() if held.named or held.generation > applied}
 
     def released(self, cluster: str) -> int:
         """Tell which generation may be applied (0: none)."""

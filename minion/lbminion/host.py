@@ -17,6 +17,7 @@ from .handlers.keepalived import KeepalivedReader
 from .handlers.links import TunnelLinks
 from .handlers.modules import Modules
 from .handlers.packet_rules import PacketRules
+from .handlers.priorities import Priorities
 from .handlers.sync_daemons import SyncDaemons
 from .handlers.sysctls import Sysctls
 from .handlers.timeouts import IpvsTimeouts
@@ -51,6 +52,7 @@ class Host:
             self._packet_rules,
             IpvsTimeouts(self.ipvs.table),
             SyncDaemons(self.ipvs.table),
+            Priorities(keepalived.paths, masters),
             keepalived,
         )
         self._watchful = [handler for handler in self._handlers if isinstance(handler, Watchful)]
@@ -69,6 +71,7 @@ class Host:
             lock=str(lock_in(paths.runtime)),
             masters=self._masters(),
             mtus=read_mtus(),
+            adjustments=str(paths.adjustments),
             no_packet_rules=await self._packet_rules.obstacle() if packet_rules else "",
         )
 
@@ -86,6 +89,10 @@ class Host:
                     raise
                 observed |= {kind: {} for kind in handler.kinds}
         return observed
+
+    async def observe_table(self, wanted: Wanted) -> Resources:
+        """Read of the IPVS table alone, whatever ails this host beside. Raises `HostError`."""
+        return await self.ipvs.observe(wanted)
 
     async def check(self, plan: Plan) -> None:
         """Try what can be tried of a plan without changing anything. Raises `ChangeError`."""

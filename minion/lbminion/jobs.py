@@ -9,7 +9,7 @@ from typing import TypeAlias
 from lbstates.desired import RoleState
 from lbstates.plan import Plan
 
-from .policy import Left, Why, key_of
+from .policy import Key, Left, Why, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ Job: TypeAlias = Stage | Trial | Look
 class Outcome:
     """What a look came to: `plan` is what was tried, `left` what was not and why, `remaining` what did not succeed.
 
-    `unapplied` are the generations (by cluster) that this look was to put in force.
+    `unapplied` are the generations (by cluster) that this look was to put in force. `reweighted` are changes of weights
+    that follow from what probes found: they are in the plan, but no drift.
     """
 
     unapplied: Mapping[str, int] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Outcome:
     left: tuple[Left, ...] = ()
     remaining: Plan = ()
     errors: tuple[str, ...] = ()
+    reweighted: frozenset[Key] = frozenset()
 
     @property
     def healed(self) -> Plan:
@@ -76,6 +78,10 @@ class Outcome:
     def unreadable(self) -> bool:
         """Whether it is not even known what is wrong."""
         return bool(self.errors) and not (self.plan or self.left)
+
+    def without_reweighted(self, changes: Plan) -> Plan:
+        """Pick the changes that are about what somebody did to this host."""
+        return tuple(it for it in changes if key_of(it) not in self.reweighted) if self.reweighted else changes
 
     def left_because(self, why: Why) -> Plan:
         """The changes that were not made for this reason."""

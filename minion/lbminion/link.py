@@ -29,7 +29,15 @@ RECONNECT_MS: Final = (100, 5000)
 CONNECT_MS: Final = 3000
 """Then a new attempt: the kernel's own repetitions of one are soon a minute apart, also when the master is back."""
 REFUSED_RETRY_SECONDS: Final = (1.0, 10.0)
+GIVEN_UP_SECONDS: Final = 10.0
+"""After so long without a connection and without a word from libzmq, which tells of each of its attempts, it makes none.
+
+More than the longest time between two of them: a master that is merely down is left to libzmq, whose attempts grow rarer.
+"""
 QUEUE: Final = 10_000
+_EVENTS: Final = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+)
 
 
 class Link:
@@ -55,6 +63,9 @@ class Link:
         self._broadcast.subscribe(topics.BEACON)
         self._topics: set[bytes] = set()
         self._turned_away: set[zmq.asyncio.Socket] = set()
+        self._joined: set[zmq.asyncio.Socket] = set()
+        self._shaken: set[zmq.asyncio.Socket] = set()
+        self._running = False
         self.online = False
 
     def _socket(self, kind: int, config: Config, keys: CurvePair, port: int) -> zmq.asyncio.Socket:
@@ -69,10 +80,12 @@ class Link:
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS[1])
         socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
         socket.setsockopt(zmq.IPV6, 1)
-        # Nothing is queued for a master that is not there: the spool keeps what must not be lost.
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.curve_serverkey = config.server_key
-        socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret
+        if kind == zmq.DEALER:
+            # Nothing is queued for a master that is not there: the spool keeps what must not be lost. Not for broadcasts:
+            # with it, libzmq 4.3.5 aborts the process when their connection ends while a message of two frames waits
+            # (its poll has taken the first one, and the pipe gives out the second no more: libzmq#3663).
+            socket.setsockopt(zmq.IMMEDIATE, 1)
+        _set_keys(socket, keys, config.server_key)
         host = f"[{config.master.address}]" if ":" in config.master.address else config.master.address
         self._addresses[socket] = f"tcp://{host}:{port}"
         return socket
@@ -102,16 +115,39 @@ class Link:
             return False
         return sockets.send(self._uplink, [raw])
 
+    def rekey(self, keys: CurvePair, server_key: bytes) -> None:
+        """Use other keys, and connect anew with them if this runs already."""
+        for socket in self._addresses:
+            self._disconnect(socket)
+            _set_keys(socket, keys, server_key)
+            self._note(socket, online=False)
+            if self._running:
+                self._connect(socket)
+
+    def _connect(self, socket: zmq.asyncio.Socket) -> None:
+        if socket not in self._joined:
+            self._joined.add(socket)
+            socket.connect(self._addresses[socket])
+
+    def _disconnect(self, socket: zmq.asyncio.Socket) -> None:
+        if socket in self._joined:
+            self._joined.discard(socket)
+            self._shaken.discard(socket)
+            # What waits goes with the connection, and beacons make up for it. But libzmq aborts the process at the second
+            # frame of a message whose first one it has taken before (libzmq#2163): so that message has to be read.
+            sockets.drain(zmq.Socket.shadow(socket), 1)
+            socket.disconnect(self._addresses[socket])
+
     async def run(self) -> None:
         """Connect, and receive until cancelled."""
+        self._running = True
         try:
             async with asyncio.TaskGroup() as tasks:
                 for socket, address in self._addresses.items():
-                    events = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
-                    monitor = socket.get_monitor_socket(events)
-                    tasks.create_task(self._watch(socket, address, monitor), name=f"watch {address}")
+                    monitor = socket.get_monitor_socket(_EVENTS)
+                    tasks.create_task(self._watch(socket, monitor), name=f"watch {address}")
                     tasks.create_task(sockets.read(socket, self._handle), name=f"read {address}")
-                    socket.connect(address)
+                    self._connect(socket)
         finally:
             self.online = False
             self._context.destroy(linger=0)
@@ -120,31 +156,49 @@ class Link:
         for message in batch:
             self._received(message[-1].bytes)
 
-    async def _watch(self, socket: zmq.asyncio.Socket, address: str, monitor: zmq.asyncio.Socket) -> None:
-        """Follow the handshakes. After a refused one libzmq never tries again by itself, so we do."""
+    async def _watch(self, socket: zmq.asyncio.Socket, monitor: zmq.asyncio.Socket) -> None:
+        """Follow the handshakes. There are ends after which libzmq never tries again by itself, so we do.
+
+        One is a handshake that the master refused. Any other breach of the protocol is told like every lost connection:
+        another service that answers at this port, a message that is too large. Then there is nothing but silence.
+        """
         delay = REFUSED_RETRY_SECONDS[0]
         while True:
+            if not await monitor.poll(GIVEN_UP_SECONDS * 1000):
+                if socket not in self._shaken:
+                    self._disconnect(socket)
+                    self._connect(socket)
+                continue
             event = (await recv_monitor_message(monitor))["event"]
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 delay = REFUSED_RETRY_SECONDS[0]
                 self._turned_away.discard(socket)
+                self._shaken.add(socket)
                 self._note(socket, online=True)
-            elif event == zmq.EVENT_DISCONNECTED:
-                self._note(socket, online=False)
-            else:
-                self._note(socket, online=False)
+                continue
+            self._shaken.discard(socket)
+            self._note(socket, online=False)
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 if self.accepted:
                     self._refused()
                 self._turned_away.add(socket)
-                socket.disconnect(address)
+                self._disconnect(socket)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, REFUSED_RETRY_SECONDS[1])
-                socket.connect(address)
+                self._connect(socket)
 
     def _note(self, socket: zmq.asyncio.Socket, *, online: bool) -> None:
-        if socket is not self._uplink or online == self.online:
+        if socket is not self._uplink:
             return
+        if online != self.online:
+            logger.info("the master is %s", "there" if online else "gone")
         self.online = online
-        logger.info("the master is %s", "there" if online else "gone")
         if online:
+            # Also when it was: of the end of a connection that we replaced ourselves nothing need be told.
             self._connected()
+
+
+def _set_keys(socket: zmq.asyncio.Socket, keys: CurvePair, server_key: bytes) -> None:
+    """What is set counts for the connections that are made from then on."""
+    socket.curve_serverkey = server_key
+    socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret

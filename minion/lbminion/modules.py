@@ -5,7 +5,6 @@ Modules are never unloaded. Which ones a host needs is decided elsewhere.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from lbminion import programs
 from lbminion.errors import HostError
 from lbservice.files import write_atomically
 
@@ -128,21 +128,9 @@ class Loader:
 async def _run(*command: str) -> str:
     """Run a program; return what it said if it failed. Raises `HostError` when it cannot be run or does not end."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        code, output = await programs.run(*command, seconds=_SECONDS)
+    except TimeoutError:  # an OSError too, so it comes first
+        raise HostError(f"{command[0]} did not end within {_SECONDS:.0f} s") from None
     except OSError as error:
         raise HostError(f"cannot run {command[0]}: {error.strerror}") from error
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), _SECONDS)
-    except TimeoutError:
-        raise HostError(f"{command[0]} did not end within {_SECONDS:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    words = " ".join(output.decode(errors="replace").split())
-    return (words or f"{command[0]} ended with code {process.returncode}") if process.returncode else ""
+    return (" ".join(output.split()) or f"{command[0]} ended with code {code}") if code else ""

@@ -25,7 +25,6 @@ _PRIORITY: Final = -150  # "mangle": before routing decides, and before IPVS loo
 _HOOKS: Final = {name: {"type": "filter", "hook": name, "prio": _PRIORITY, "policy": "accept"} for name in (_IN, _OUT)}
 _LAYER: Final[Mapping[Family, str]] = {"ipv4": "ip", "ipv6": "ip6"}
 _PORTS: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_SYN: Final = 2
 _MAX_PORT, _MAX_MARK = (1 << 16) - 1, (1 << 32) - 1
 _MSS: Final = range(88, 65496)  # less than 88 bytes, and Linux cannot fit its options
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from lbwire.envelope import Keys, key_id
-
-from .config import Config, signing_key
+from .config import Config
 from .keepalived.manager import Child, Manager, Systemd, choose_manager
 from .keepalived.paths import KeepalivedPaths
-
-
-def trusted_keys(config: Config) -> Keys:
-    """The master's public key, by its id."""
-    key = Ed25519PublicKey.from_public_bytes(signing_key(config))
-    return {key_id(key): key}
 
 
 def choose_manager_for(config: Config) -> Manager:
@@ -28,7 +19,8 @@ def choose_manager_for(config: Config) -> Manager:
 
 def keepalived_paths(config: Config, manager: Manager) -> KeepalivedPaths:
     """Under systemd all lies where the distribution's unit puts it; a supervised keepalived has its own places."""
-    config_file = Path(config.keepalived_config)
+    config_file, adjustments = Path(config.keepalived_config), config.state / "adjustments"
     if isinstance(manager, Systemd):
-        return KeepalivedPaths(config=config_file, runtime=config.runtime, fifo=config.runtime / "vrrp.fifo")
-    return KeepalivedPaths.under(config.runtime, config_file)
+        fifo = config.runtime / "vrrp.fifo"
+        return KeepalivedPaths(config=config_file, runtime=config.runtime, fifo=fifo, adjustments=adjustments)
+    return replace(KeepalivedPaths.under(config.runtime, config_file), adjustments=adjustments)

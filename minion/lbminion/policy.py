@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+import msgspec
+
 from lbstates.desired import DirectorState, RoleState
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.kind import Resource
@@ -83,7 +85,7 @@ def part(
 def waiting(plan: Plan, contested: Collection[Key]) -> tuple[Plan, tuple[Left, ...]]:
     """Part a plan into what may be done now, and what has to wait because somebody keeps changing it back.
 
-    A destination waits with its service, without which it cannot be.
+    A destination waits with its service, without which it cannot be; one that is there need not wait for that.
     """
     if not contested:
         return plan, ()
@@ -91,7 +93,9 @@ def waiting(plan: Plan, contested: Collection[Key]) -> tuple[Plan, tuple[Left, .
     def waits(change: Change) -> bool:
         if key_of(change) in contested:
             return True
-        return isinstance(change.after, Destination) and ("service", change.after.service) in contested
+        if change.before is not None or not isinstance(change.after, Destination):
+            return False
+        return ("service", change.after.service) in contested
 
     return tuple(it for it in plan if not waits(it)), tuple(Left(it, "contested") for it in plan if waits(it))
 
@@ -101,6 +105,29 @@ def renewed(plan: Plan, before: Resources, now: Resources) -> frozenset[Key]:
     return frozenset(
         key_of(it) for it in plan if before.get(it.kind, {}).get(it.identity) != now.get(it.kind, {}).get(it.identity)
     )
+
+
+def reweighted(plan: Plan, before: Resources, now: Resources) -> frozenset[Key]:
+    """Name the destinations of which nothing but the weight is desired otherwise than before, and is to be changed."""
+    was, wanted = before.get("destination", {}), now.get("destination", {})
+    return frozenset(
+        key_of(it)
+        for it in plan
+        if it.kind == "destination" and _other_weight(was.get(it.identity), wanted.get(it.identity))
+    )
+
+
+def reweighing(plan: Plan, watched: Collection[str]) -> Plan:
+    """Pick what gives a destination, one of those named, another weight and nothing else: that builds on no other change."""
+    return tuple(
+        it for it in plan if it.kind == "destination" and it.identity in watched and _other_weight(it.before, it.after)
+    )
+
+
+def _other_weight(before: Resource | None, now: Resource | None) -> bool:
+    if not isinstance(before, Destination) or not isinstance(now, Destination) or before == now:
+        return False
+    return msgspec.structs.replace(before, weight=now.weight) == now
 
 
 def key_of(change: Change) -> Key:

@@ -28,7 +28,7 @@ from .jobs import Job, Look, Outcome, Stage, Trial
 from .ledger import Ledger
 from .notes import told
 from .planner import CANNOT, Desired, Planner
-from .policy import Key, Left, key_of, part, renewed, waiting
+from .policy import Key, Left, key_of, part, renewed, reweighing, reweighted, waiting
 from .telling import Telling
 
 logger = logging.getLogger(__name__)
@@ -136,6 +136,7 @@ class Reconciler:
             outcome = await self.reconcile(trigger)
         except sqlite3.Error as error:
             # Nothing is changed that could not be remembered as ours.
+            await self._reweigh()
             outcome = Outcome(errors=(f"the minion's database: {error}; is the disk full?",))
         self.outcome = outcome
         self._note(self._telling.concluded(trigger, outcome, self._clock() - started))
@@ -160,17 +161,24 @@ class Reconciler:
             self._home = desired.home
             observed = await self._planner.observed(desired)
         except CANNOT as error:
+            await self._reweigh()
             return Outcome(unapplied, errors=(str(error),))
         before = self.desired if self._seen else desired.resources
+        first = self._seen is None
         self.desired, self._seen = desired.resources, (self._planner.wanted(desired), observed)
         if trigger == "push":
             self._host.release_hold()
             self._contests.reset()
         differences = self._planner.diff(desired, observed)
         new = renewed(differences, before, desired.resources)
-        plan, left = self._permitted(differences, desired, unapplied, new | self._tried)
+        if first:
+            # What probes found while nobody looked, or just before this service was killed.
+            new |= frozenset(map(key_of, reweighing(differences, desired.watched)))
+        # Also if this look ends early: what it was to do is then still to be done, whatever the policy.
+        self._tried |= new
+        plan, left = self._permitted(differences, desired, unapplied, self._tried)
         plan, left = self._give_way(plan, left, new)
-        outcome = Outcome(unapplied, plan, left)
+        outcome = Outcome(unapplied, plan, left, reweighted=reweighted(plan, before, desired.resources))
         self._telling.adopted(self._ledger.take(desired.resources, observed))
         self._telling.foreign(self._planner.foreign(desired, observed))
         self._telling.found(trigger, outcome)
@@ -203,18 +211,53 @@ class Reconciler:
             await self._host.clean_up((*outcome.plan, *contested))
             if not outcome.plan:
                 self._ledger.settle(desired.resources, observed)
+                self._planner.seen(observed)
                 return outcome
             errors = tuple(str(error) for error in await self._host.apply(outcome.plan))
+            if errors and (weights := reweighing(outcome.plan, desired.watched)):
+                # What else cannot be done keeps no dead real server in; whether this was done is read below.
+                await self._host.apply(weights)
             observed = await self._planner.observed(desired)
         except CANNOT as error:
+            await self._reweigh()
             return replace(outcome, remaining=outcome.plan, errors=(str(error),))
         self._seen = self._planner.wanted(desired), observed
         self._ledger.settle(desired.resources, observed)
+        self._planner.seen(observed)
         tried = frozenset(map(key_of, outcome.plan))
         differences = self._planner.diff(desired, observed)
         remaining, left = self._permitted(differences, desired, outcome.unapplied, tried)
         remaining, later = waiting(remaining, {key_of(change) for change in contested})
         return replace(outcome, left=(*left, *later), remaining=remaining, errors=errors)
+
+    async def _reweigh(self) -> None:
+        """Take real servers out and in, as probes found, although the host cannot be looked at or changed as a whole.
+
+        Also if it never could be since this service began: then nothing is desired yet, and all of it counts as new.
+        """
+        try:
+            desired = self._planner.reweighed()
+            if desired is None or not desired.watched:
+                return
+            wanted = self._planner.wanted(desired)
+            observed = await self._host.observe_table(wanted)
+            differences = reweighing(self._planner.diff(desired, observed), desired.watched)
+            due = renewed(differences, self.desired, desired.resources) | self._tried
+            plan = tuple(it for it in differences if key_of(it) in due)
+            if plan:
+                await self._host.apply(plan)
+                observed = await self._host.observe_table(wanted)
+        except CANNOT as error:
+            logger.error("the weights of real servers cannot be changed: %s", error)  # noqa: TRY400 - no bug
+            return
+        self._planner.seen(observed)
+        self.desired = {**self.desired, "destination": desired.resources["destination"]}
+        if not plan:
+            return
+        if self._seen is not None:
+            self._seen = self._seen[0], {**self._seen[1], **observed}
+        remaining = {it.identity for it in reweighing(self._planner.diff(desired, observed), desired.watched)}
+        self._tried |= frozenset(key_of(it) for it in plan if it.identity in remaining)
 
     # --- between the looks ----------------------------------------------------------------------------------------
 

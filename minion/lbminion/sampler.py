@@ -2,17 +2,18 @@
 
 Decides only; reading the table is for `netlink.ipvs`, which keeps what has not changed the very same object. Samples
 travel in order and without loss on one connection, so that a master knows everything when it was told everything once
-on it, and every change since. `FULL_EVERY` is for what nobody thought of.
+on it, and every change since. `FULL_EVERY` is for what nobody thought of. What is there for probes alone is not told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from lbstates.probe_path import is_probe_path
 from lbwire.messages import Figures
 
 from .netlink.ipvs_statistics import DestinationStatistics, ServiceStatistics
@@ -69,7 +70,7 @@ class Sampler:
 def _services(before: Snapshot, after: Snapshot) -> Iterator[Figures]:
     known = before.statistics.services
     for identity, counted in after.statistics.services.items():
-        if known.get(identity) is not counted:
+        if known.get(identity) is not counted and not is_probe_path(identity):
             yield Figures(identity, *msgspec.structs.astuple(counted))
 
 
@@ -79,11 +80,15 @@ def _destinations(before: Snapshot, after: Snapshot) -> Iterator[Figures]:
     was_specified = before.table.destinations
     for identity, counted in after.statistics.destinations.items():
         destination = specified.get(identity)
-        if known.get(identity) is not counted or was_specified.get(identity) is not destination:
+        other = known.get(identity) is not counted or was_specified.get(identity) is not destination
+        if other and not is_probe_path(identity):
             weight = 0 if destination is None else destination.weight
             yield Figures(*(identity, *msgspec.structs.astuple(counted), weight))
 
 
 def _gone(before: Snapshot, after: Snapshot) -> Iterator[str]:
-    yield from before.statistics.services.keys() - after.statistics.services.keys()
-    yield from before.statistics.destinations.keys() - after.statistics.destinations.keys()
+    gone = chain(
+        before.statistics.services.keys() - after.statistics.services.keys(),
+        before.statistics.destinations.keys() - after.statistics.destinations.keys(),
+    )
+    return (identity for identity in gone if not is_probe_path(identity))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -25,6 +26,9 @@ from .duties import Duties
 from .errors import HostError
 from .examinations import Examinations
 from .handlers.keepalived import KeepalivedHost
+from .health.engine import Engine
+from .health.probes import asker
+from .health.verdicts import Verdicts, boot_id
 from .holdings import Holdings
 from .host import Host
 from .jobs import Look
@@ -38,14 +42,16 @@ from .netlink.addresses import Addresses
 from .netlink.ipvs_table import Snapshot
 from .netlink.link_watch import LinkWatch
 from .netlink.watch import AddressWatch
-from .parts import choose_manager_for, keepalived_paths, trusted_keys
+from .parts import choose_manager_for, keepalived_paths
 from .planner import Planner
 from .product import PRODUCT
 from .reconciler import Reconciler
+from .rotation import Rotation
 from .sampler import NO_TABLE, Sampler
 from .spool import Spool
 from .status import Status, remove_status, undone, write_status
 from .store import open_store
+from .trust import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -55,37 +61,46 @@ async def serve(config: Config) -> None:
 
     Raises `BadConfig`, `HostError`, `KeepalivedError`, `Unusable`, `OSError`.
     """
-    await Minion(config).run()
+    make_directories(config)
+    life = Life(lock_in(config.runtime))
+    # Before anything is opened: a boot number that a second minion took would put all that the first one tells in the past.
+    await life.begin()
+    try:
+        await Minion(config).run()
+    finally:
+        life.end()
 
 
 class Minion:
-    """All parts of the service, for one host."""
+    """All parts of the service, for one host. There must be one at a time: whoever makes it holds the lock (`Life`)."""
 
     def __init__(self, config: Config) -> None:
-        make_directories(config)
         self._config = config
         self._notifier = Notifier()
         manager = choose_manager_for(config)
         self._paths = keepalived_paths(config, manager)
         connection = open_store(config.state)
-        keys = trusted_keys(config)
-        self._holdings = Holdings(connection, keys)
-        self._spool = Spool(connection, self._committed)
+        self._trust = Trust(connection, config)
+        self._holdings = Holdings(connection, self._trust.stored)
+        self._spool = Spool(connection, self._committed, config.spool_bytes)
         self._addresses = Addresses()
         self._control = Control(self._paths, manager, self._occurred)
         keepalived = KeepalivedHost(self._paths, self._control, self._addresses, self._done)
-        self._life = Life(lock_in(config.runtime))
         self._host = Host(self._addresses, keepalived, self._masters)
-        self._keys = load_or_make_curve(config.curve_key)
-        self._link = Link(config, self._keys, self._received, self._connected, self._refused)
+        own = load_or_make_curve(config.curve_key)
+        self._link = Link(config, own, self._received, self._connected, self._refused)
+        self._rotation = Rotation(config.curve_key, lambda: self._trust.transports, self._link.rekey, self._link.send)
         self._delivery = Delivery(self._spool, self._link.send)
         ledger = Ledger(connection)
-        planner = Planner(config.name, self._host, self._holdings, ledger)
+        verdicts = Verdicts(connection, self._host.ipvs.in_use, config.name, boot_id())
+        ask = asker(Path(config.checks_directory))
+        self._health = Engine(config.name, verdicts, ask, self._spool.add, self._reweigh)
+        planner = Planner(config.name, self._host, self._holdings, ledger, self._health)
         self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
         self._examinations = Examinations(lambda: examine_apart(config), self._link.send)
         self._duties = Duties(
-            Inbox(config.name, keys), self._holdings, self._reconciler, self._delivery, self._paths,
-            self._spool.add, self._hello, self._examinations.begin,
+            Inbox(config.name, self._trust.live), self._holdings, self._reconciler, self._delivery, self._paths,
+            self._spool.add, self._hello, self._examinations.begin, self._trust,
         )  # fmt: skip
         self._sampler = Sampler()
         self._status_error = ""
@@ -97,13 +112,13 @@ class Minion:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         self._spool.add(events.MinionStarted(PRODUCT))
-        await self._life.begin()
         await self._control.open()
         watch = AddressWatch(self._duties.address_changed)
         await watch.open()
         links = LinkWatch(self._duties.link_changed)
         links.open()
-        self._link.follow(self._holdings.memory.states)
+        self._link.follow(self._holdings.following())
+        self._rotation.start()
         self._reconciler.ask(Look("start"))
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -114,6 +129,7 @@ class Minion:
                     tasks.create_task(self._look_now_and_then(), name="timer"),
                     tasks.create_task(self._notifier.watchdog(), name="watchdog"),
                     tasks.create_task(watch.run(), name="addresses"),
+                    tasks.create_task(self._health.run(), name="health"),
                 ]
                 self._notifier.ready(f"{self._config.name}, master {self._config.master.address}")
                 await stop.wait()
@@ -122,13 +138,13 @@ class Minion:
                     task.cancel()
         finally:
             await self._examinations.end()
+            self._health.close()
             self._spool.flush()
             remove_status(self._config.runtime)
             links.close()
             await watch.close()
             self._host.close()
             await self._addresses.close()
-            self._life.end()
 
     def _occurred(self, occurrence: Occurrence) -> None:
         self._duties.occurred(occurrence)
@@ -137,6 +153,9 @@ class Minion:
         instances = () if put.action == "stopped" else self._control.states.states.keys()
         self._duties.done(put, instances)
 
+    def _reweigh(self) -> None:
+        self._reconciler.ask(Look("health"))
+
     def _masters(self) -> frozenset[str]:
         return self._duties.masters
 
@@ -144,7 +163,7 @@ class Minion:
 
     def _received(self, raw: bytes) -> None:
         self._duties.received(raw)
-        self._link.follow(self._holdings.memory.states)
+        self._link.follow(self._holdings.following())
 
     def _connected(self) -> None:
         self._delivery.connected()
@@ -169,6 +188,7 @@ class Minion:
                 boot=boot,
                 sequence=sequence,
                 holdings=self._held(),
+                successor=self._trust.number,
             )
         )
 
@@ -183,12 +203,15 @@ class Minion:
             self._sample()
             self._reconciler.tick()
             self._spool.flush()
+            self._health.flush()
             self._delivery.tick()
+            self._rotation.tick(online=self._link.online)
             await asyncio.sleep(self._config.sample_interval)
 
     def _sample(self) -> None:
         # The table is read in any case: its changes are seen by that. Without a connection nothing can be told.
         snapshot = self._count()
+        self._health.counted(snapshot.statistics)
         told = self._sampler.take(snapshot if self._link.online else NO_TABLE)
         stopped = "stopped by an operator" if self._control.held else ""
         sample = Sample(
@@ -197,6 +220,7 @@ class Minion:
             roles=dict(self._duties.roles),
             drift=self._reconciler.outcome.drift,
             keepalived=stopped,
+            health=self._health.health(),
         )
         self._write_status(sample)
         if not self._link.send(msgspec.structs.replace(sample, **told._asdict())):
@@ -211,7 +235,7 @@ class Minion:
                 self._config.runtime,
                 Status(
                     self._config.name,
-                    fingerprint(self._keys.public),
+                    fingerprint(self._rotation.own.public),
                     master,
                     link.online,
                     link.accepted,

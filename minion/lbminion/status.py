@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from lbservice.files import write_atomically
-from lbwire.messages import Sample
+from lbwire.messages import Health, Sample
 
 from .jobs import Outcome
 from .policy import Why
@@ -49,6 +49,20 @@ def undone(outcome: Outcome) -> tuple[str, ...]:
     # Asked for every second: what is not shown is not described.
     more = len(outcome.remaining) + len(outcome.left) + len(outcome.errors) - _SHOWN
     return (*islice(lines, _SHOWN), *([f"and {more} more"] if more > 0 else ()))
+
+
+def unwell(health: Health) -> tuple[str, ...]:
+    """Say what checks have found, a line each: at most twenty lines and one that counts the rest."""
+    lines = [
+        *(f"{service}: no real server answers, the sorry server does" for service in health.sorry),
+        *(f"{service}: more fail than may be out, some stay in although they fail" for service in health.frozen),
+        *(f"{destination} fails: {reason}" for destination, reason in health.failing.items()),
+        *(f"{destination} has passed no probe yet" for destination in health.unproven),
+        *(f"{destination} is suspected: clients' connections do not establish" for destination in health.suspected),
+        *(f"{endpoint}: nothing on this host takes what is sent there" for endpoint in health.silent),
+    ]
+    more = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], *([f"and {more} more"] if more > 0 else ()))
 
 
 def _file(runtime: Path) -> Path:

@@ -30,7 +30,8 @@ class Telling:
         """Something is to be healed, or would be if the policy said so; before anything is done about it."""
         reported = outcome.left_because("reported")
         if trigger != "push" and not outcome.unapplied:
-            if fresh := [it for it in (*outcome.plan, *reported) if it not in self._standing]:
+            plan = outcome.without_reweighted(outcome.plan)
+            if fresh := [it for it in (*plan, *reported) if it not in self._standing]:
                 self._say(events.DriftFound(trigger, told(fresh)))
             if gone := [it for it in self._reported if it not in reported and it not in outcome.plan]:
                 self._say(events.DriftGone(told(gone)))
@@ -46,8 +47,8 @@ class Telling:
         self._unhealed = None
         if outcome.unapplied:
             return self._say_applied(outcome, seconds)
-        if outcome.plan:
-            self._say(events.DriftHealed(trigger, told(outcome.healed), seconds))
+        if healed := outcome.without_reweighted(outcome.healed):
+            self._say(events.DriftHealed(trigger, told(healed), seconds))
         return ()
 
     def _say_applied(self, outcome: Outcome, seconds: float) -> tuple[tuple[str, int], ...]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+NOTHING: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 class Unusable(Exception):
     """The state directory or the database in it cannot be used; the text says which, and the way out."""
 
 
-def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
+def open_database(path: Path, schema: str, version: int, migrations: Mapping[int, str] = NOTHING) -> sqlite3.Connection:
     """Open (or create, mode 0600) a database in WAL mode, and make sure that it has our schema.
 
     Every commit reaches the kernel before it returns, so a killed process loses nothing that was committed; what must
     outlive a power cut as well is committed by a durable `transaction`.
-    Transactions are explicit. Raises `Unusable` for a file that cannot be opened, is no database, or is newer than us.
+    `schema` makes version `version`; `migrations` by version bring an older one to the next. Transactions are explicit. Raises `Unusable` for a file that cannot be opened, is no database, or is newer than us.
     """
     try:
         path.touch(mode=0o600, exist_ok=True)
@@ -25,7 +29,7 @@ def open_database(path: Path, schema: str, version: int) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
     try:
-        _prepare(connection, path, schema, version)
+        _prepare(connection, path, schema, version, migrations)
     except sqlite3.Error as error:
         connection.close()
         raise _unusable(path, error) from error
@@ -55,7 +59,9 @@ def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Ite
             connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+def _prepare(
+    connection: sqlite3.Connection, path: Path, schema: str, version: int, migrations: Mapping[int, str]
+) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -63,7 +69,23 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: i
     if found > version:
         raise Unusable(f"{path} was written by a newer release (schema {found}, this one knows {version}): upgrade")
     if found == 0:
-        connection.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {version};\nCOMMIT;")
+        _run(connection, schema, version)
+        return
+    for old in range(found, version):
+        if old not in migrations:
+            raise Unusable(
+                f"{path} was written by a release that is too old (schema {old}): start with an empty directory"
+            )
+        _run(connection, migrations[old], old + 1)
+
+
+def _run(connection: sqlite3.Connection, script: str, version: int) -> None:
+    try:
+        connection.executescript(f"BEGIN;\n{script}\nPRAGMA user_version = {version};\nCOMMIT;")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _unusable(path: Path, error: Exception) -> Unusable:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import zmq
 import zmq.asyncio
 
 Message: TypeAlias = list[zmq.Frame]
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""A batch ends with the message that goes beyond this: many large messages at once must not stop everything else."""
 
 
 async def read(socket: zmq.asyncio.Socket, handle: Callable[[list[Message]], None], *, most: int = 512) -> None:
@@ -32,13 +35,15 @@ async def read(socket: zmq.asyncio.Socket, handle: Callable[[list[Message]], Non
 
 
 def drain(socket: zmq.Socket[bytes], most: int) -> list[Message]:
-    """Take what is there, at most `most` messages, without waiting."""
+    """Take what is there, at most `most` messages and `MOST_BYTES`, without waiting."""
     batch: list[Message] = []
-    while len(batch) < most:
+    size = 0
+    while len(batch) < most and size <= MOST_BYTES:
         try:
             batch.append(socket.recv_multipart(zmq.NOBLOCK, copy=False))
         except zmq.Again:
             break
+        size += sum(len(frame) for frame in batch[-1])
     return batch
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from . import words
-from .kinds.destination import Forwarding, Tunnel
-from .kinds.service import Family, Persistence, Protocol, family_of
+from .checks import Check, ExecCheck
+from .kinds.destination import Forwarding, Tunnel, destination_identity
+from .kinds.service import Family, Persistence, Protocol, family_of, mark_identity, service_identity
 from .typed import (
     Count,
     FirewallMark,
     Interface,
+    NameOrNone,
     Part,
     Port,
     PortOrAll,
@@ -31,7 +34,11 @@ _LONGEST_TIMEOUT: Final = 31 * 86400
 
 
 class ServiceDestination(Part, frozen=True):
-    """One real server in one virtual service. Only masquerading can give it another port than the service's own."""
+    """One real server in one virtual service. Only masquerading can give it another port than the service's own.
+
+    `host` is its name in the cluster file. `drained`: it takes no new connections, whatever its weight, because an
+    operator said so, or because it is about to be removed; the weight is what it has again afterwards.
+    """
 
     address: str
     port: PortOrAll
@@ -40,6 +47,8 @@ class ServiceDestination(Part, frozen=True):
     upper: Count = 0
     lower: Count = 0
     tunnel: Tunnel | None = None
+    host: NameOrNone = ""
+    drained: bool = False
 
     def __post_init__(self) -> None:
         check_addresses((self.address,))
@@ -53,11 +62,24 @@ class ServiceDestination(Part, frozen=True):
             raise ValueError(f"the lower threshold of {self.address} is above the upper one")
 
 
+class Pool(Part, frozen=True):
+    """How a service's real servers are taken out and in.
+
+    At most `most_out` percent of them are out at once, by checks, drains and edits together. After its recovery a real
+    server gets its full weight within `slow_start` seconds. `sorry` answers when no other one can; nobody watches it.
+    """
+
+    most_out: Annotated[int, Meta(ge=0, le=100)] = 50
+    slow_start: Seconds = 0
+    sorry: ServiceDestination | None = None
+
+
 class VirtualService(Part, frozen=True):
     """`vip` is a bare address, `port` 0 all ports.
 
     With a `mark` other than 0 it is a service by firewall mark: `marked_ports` says which packets to `vip` are marked
-    by us; without `vip` somebody else marks them, and `mark_family` says which family they are of.
+    by us; without `vip` somebody else marks them, and `mark_family` says which family they are of. Without a `check` nobody
+    watches its real servers; one that asks a port has a `port` wherever the destinations have none.
     """
 
     protocol: Protocol | None
@@ -71,6 +93,8 @@ class VirtualService(Part, frozen=True):
     mark: FirewallMark = 0
     marked_ports: tuple[PortRange, ...] = ()
     mark_family: Family = "ipv4"
+    check: Check | None = None
+    pool: Pool = Pool()
 
     def __post_init__(self) -> None:
         check_addresses((self.vip,) if self.vip else ())
@@ -83,7 +107,24 @@ class VirtualService(Part, frozen=True):
         if not set(self.flags) <= set(words.flags_of(self.scheduler)):
             raise ValueError(f"{', '.join(self.flags)}: not all of them are flags of the scheduler {self.scheduler}")
         _check_persistence(self.persistence, self.family)
-        check_unique("destination", [(destination.address, destination.port) for destination in self.destinations])
+        check_unique("destination", [(it.address, it.port) for it in self.all_destinations])
+        _check_port(self.check, self.destinations)
+
+    @property
+    def all_destinations(self) -> tuple[ServiceDestination, ...]:
+        """The real servers of its pool, and its sorry server."""
+        return self.destinations if self.pool.sorry is None else (*self.destinations, self.pool.sorry)
+
+    @property
+    def identity(self) -> str:
+        """How a host knows it, as `kinds.service.Service` has it."""
+        if self.mark or self.protocol is None:
+            return mark_identity(self.mark, self.family)
+        return service_identity(self.protocol, self.vip, self.port)
+
+    def identity_of(self, destination: ServiceDestination) -> str:
+        """How a host knows one of its destinations (the sorry server is one), as `kinds.destination.Destination` has it."""
+        return destination_identity(self.identity, destination.address, destination.port)
 
     @property
     def family(self) -> Family:
@@ -140,6 +181,13 @@ def _check_tunnel(tunnel: Tunnel) -> None:
         raise ValueError("a gue tunnel needs a UDP port, and no other has one")
     if tunnel.type != "gue" and tunnel.checksum != "none":
         raise ValueError(f"an {tunnel.type} tunnel has no checksum")
+
+
+def _check_port(check: Check | None, destinations: tuple[ServiceDestination, ...]) -> None:
+    if check is None or isinstance(check, ExecCheck) or check.port:
+        return
+    if not all(destination.port for destination in destinations):
+        raise ValueError(f"the {check.kind} check of a service on all ports, or by firewall mark, asks no port")
 
 
 def _check_persistence(persistence: Persistence | None, family: Family) -> None:

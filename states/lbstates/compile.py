@@ -6,7 +6,7 @@ where the file still allows it: a push shall move nothing that its author did no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 from zlib import crc32
 
@@ -14,11 +14,23 @@ import msgspec
 
 from . import placement
 from .balancing import IpvsOptions, ServiceDestination, SyncOptions, TimeoutOptions, VirtualService
-from .clusterfile.reading import IPV6, address_of, bare, destinations, own_ports, ports, single_ports, version_of
+from .clusterfile.reading import (
+    IPV6,
+    address_of,
+    bare,
+    destinations,
+    own_ports,
+    pool_of,
+    ports,
+    single_ports,
+    version_of,
+)
 from .desired import Answer, DirectorState, Host, RealServerState, Role, RoleState
-from .kinds.destination import Forwarding, Tunnel
+from .interventions import NONE, Interventions
+from .kinds.destination import Forwarding
 from .kinds.service import CLIENT_PREFIX, Family, Persistence
 from .vrrp import Garp, Route, Rule, Vip, VrrpInstance
+from .watching import compiled_check, compiled_pool, tunnel_of
 from .words import flag_of, port_range
 
 if TYPE_CHECKING:  # the model brings pydantic with it, which compiling does not need
@@ -32,9 +44,14 @@ _KERNEL_TIMEOUTS: Final = {"tcp": 900, "tcpfin": 120, "udp": 300}
 """What IPVS begins with, in seconds (kernel: net/netfilter/ipvs/ip_vs_proto_{tcp,udp}.c)."""
 
 
-def compile_cluster(cluster: Cluster, before: DirectorState | None = None) -> dict[Role, RoleState]:
-    """Compile a cluster file that was found correct; `before` is what the directors have now."""
-    return {"realserver": _real_servers(cluster), "director": _directors(cluster, before)}
+def compile_cluster(
+    cluster: Cluster, before: DirectorState | None = None, interventions: Interventions = NONE
+) -> dict[Role, RoleState]:
+    """Compile a cluster file that was found correct; `before` is what the directors have now.
+
+    What `interventions` say of hosts, VIPs and instances that the file does not have is passed over.
+    """
+    return {"realserver": _real_servers(cluster), "director": _directors(cluster, before, interventions)}
 
 
 # --- real servers ----------------------------------------------------------------------------------------------------
@@ -63,19 +80,22 @@ def _answers(cluster: Cluster, service: ServiceEntry) -> Iterator[Answer]:
     for name, entry in destinations(cluster, service).items():
         for place, port in enumerate(own_ports(entry)):
             hosts.setdefault((entry.forwarding or service.forwarding, place), {})[name] = port
+    sorry = pool_of(cluster, service).sorry_server
+    if sorry is not None and sorry.real_server is not None:
+        hosts.setdefault((sorry.forwarding or service.forwarding, 0), {}).setdefault(sorry.real_server, sorry.port or 0)
     for (forwarding, _), listening in hosts.items():
-        yield Answer(vip, service.protocol, ports(service), forwarding, listening, _tunnel(service, forwarding))
+        yield Answer(vip, service.protocol, ports(service), forwarding, listening, tunnel_of(service, forwarding))
 
 
 # --- directors -------------------------------------------------------------------------------------------------------
 
 
-def _directors(cluster: Cluster, before: DirectorState | None) -> DirectorState:
+def _directors(cluster: Cluster, before: DirectorState | None, interventions: Interventions) -> DirectorState:
     return DirectorState(
         cluster.cluster,
         hosts={name: _director(cluster, name) for name in cluster.directors},
-        instances=_instances(cluster, before),
-        services=tuple(_services(cluster, before)),
+        instances=_instances(cluster, before, interventions),
+        services=tuple(_services(cluster, before, interventions)),
         mode=cluster.vrrp.mode,
         garp=Garp(**cluster.vrrp.garp.model_dump()),
         ipvs=_ipvs(cluster),
@@ -111,7 +131,9 @@ def _sync_id(cluster: Cluster) -> int:
 # --- VRRP ------------------------------------------------------------------------------------------------------------
 
 
-def _instances(cluster: Cluster, before: DirectorState | None) -> tuple[VrrpInstance, ...]:
+def _instances(
+    cluster: Cluster, before: DirectorState | None, interventions: Interventions
+) -> tuple[VrrpInstance, ...]:
     from .clusterfile.sections import InstanceEntry as Default  # noqa: PLC0415 - whoever has a cluster has loaded it
 
     members: dict[str, list[str]] = {}
@@ -121,10 +143,25 @@ def _instances(cluster: Cluster, before: DirectorState | None) -> tuple[VrrpInst
     earlier = {instance.name: instance for instance in before.instances} if before else {}
     numbers = _numbers(cluster, members, entries, earlier)
     rankings = _rankings(cluster, members, entries, earlier)
-    return tuple(
-        _instance(cluster, name, vips, entries[name], numbers[name], placement.priorities(rankings[name]))
+    found = {
+        name: _instance(
+            cluster,
+            name,
+            _advertised_first(cluster, vips, earlier.get(name)),
+            entries[name],
+            numbers[name],
+            placement.priorities(rankings[name]),
+        )
         for name, vips in members.items()
-    )
+    }
+    adjusted = {it.name: it for group in _together(entries) for it in _adjusted(found, group, interventions)}
+    return tuple(adjusted[name] for name in members)
+
+
+def _advertised_first(cluster: Cluster, vips: list[str], earlier: VrrpInstance | None) -> list[str]:
+    """Let the VIP that is advertised now stay so, whatever comes or goes before it in the file."""
+    now = "" if earlier is None else earlier.vips[0].bare
+    return sorted(vips, key=lambda vip: bare(cluster.vips[vip].address) != now)
 
 
 def _numbers(
@@ -149,24 +186,42 @@ def _rankings(
     earlier: Mapping[str, VrrpInstance],
 ) -> dict[str, tuple[str, ...]]:
     """Place every instance, those of one sync group as one; return the directors of each, home first."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for name, entry in entries.items():
-        key = ("alone", name) if entry.sync_group is None else ("group", entry.sync_group)
-        groups.setdefault(key, []).append(name)
+    groups = _together(entries)
     units = [
         placement.Unit(
             together[0],
             sum(len(members[name]) for name in together),
             next((home for name in together if (home := entries[name].home) is not None), None),
         )
-        for together in groups.values()
+        for together in groups
     ]
     placed = placement.place(
         units,
         {name: entry.capacity for name, entry in cluster.directors.items()},
         {name: _ranking(instance) for name, instance in earlier.items()},
     )
-    return {name: placed[together[0]] for together in groups.values() for name in together}
+    return {name: placed[together[0]] for together in groups for name in together}
+
+
+def _together(entries: Mapping[str, InstanceEntry]) -> tuple[tuple[str, ...], ...]:
+    """Group the instances that have one master: those of one sync group."""
+    groups: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name, entry in entries.items():
+        key = ("alone", name) if entry.sync_group is None else ("group", entry.sync_group)
+        groups[key] = (*groups.get(key, ()), name)
+    return tuple(groups.values())
+
+
+def _adjusted(
+    instances: Mapping[str, VrrpInstance], group: Collection[str], interventions: Interventions
+) -> Iterator[VrrpInstance]:
+    """Adjust the priorities of instances that have one master; they have one ranking."""
+    # Where a higher priority alone makes nobody take over (soon), whoever is master has to see that it shall not be.
+    stand_back = not all(instances[name].takes_over_at_once for name in group)
+    preferred, away = interventions.preferred(group), interventions.away
+    for name in group:
+        wanted = placement.adjustments(instances[name].priorities, preferred, away, stand_back=stand_back)
+        yield msgspec.structs.replace(instances[name], adjustments=wanted)
 
 
 def _ranking(instance: VrrpInstance) -> tuple[str, ...]:
@@ -194,6 +249,7 @@ def _instance(
         sync_group=entry.sync_group,
         routes=tuple(Route(**route.model_dump()) for route in entry.routes),
         rules=tuple(Rule(**rule.model_dump()) for rule in entry.rules),
+        advertise_first=True,
     )
 
 
@@ -207,7 +263,7 @@ def _either(own: _Value | None, common: _Value) -> _Value:
 # --- services --------------------------------------------------------------------------------------------------------
 
 
-def _services(cluster: Cluster, before: DirectorState | None) -> Iterator[VirtualService]:
+def _services(cluster: Cluster, before: DirectorState | None, interventions: Interventions) -> Iterator[VirtualService]:
     marks = _marks(cluster, before)
     for place, service in enumerate(cluster.services):
         found = tuple(
@@ -216,7 +272,36 @@ def _services(cluster: Cluster, before: DirectorState | None) -> Iterator[Virtua
             for own in own_ports(entry)
         )
         for port in (0,) if place in marks else single_ports(service):
-            yield _service(cluster, service, port, marks.get(place, 0), found)
+            # A service by firewall mark has all its ports in one, and is drained as a whole.
+            named = single_ports(service) if place in marks else (port,)
+            drained = _drained(service, named, found, interventions)
+            gone = _sorry_drained(cluster, service, named, interventions)
+            check, pool = compiled_check(cluster, service, port), compiled_pool(cluster, service, port, drained=gone)
+            yield msgspec.structs.replace(
+                _service(cluster, service, port, marks.get(place, 0), drained), check=check, pool=pool
+            )
+
+
+def _drained(
+    service: ServiceEntry,
+    ports: Collection[int],
+    found: tuple[tuple[ServiceDestination, int], ...],
+    interventions: Interventions,
+) -> tuple[tuple[ServiceDestination, int], ...]:
+    """Note which destinations take no new connections at these ports of a service."""
+    return tuple(
+        (msgspec.structs.replace(it, drained=interventions.drained(it.host, service.vip, ports)), own)
+        for it, own in found
+    )
+
+
+def _sorry_drained(
+    cluster: Cluster, service: ServiceEntry, ports: Collection[int], interventions: Interventions
+) -> bool:
+    sorry = pool_of(cluster, service).sorry_server
+    if sorry is None or sorry.real_server is None:
+        return False
+    return interventions.drained(sorry.real_server, service.vip, ports)
 
 
 def _service(
@@ -256,14 +341,7 @@ def _destination(cluster: Cluster, service: ServiceEntry, name: str, entry: Dest
     # A tunnel may carry one family in the other; the checks have seen to it that nothing else has to.
     address = address_of(server, version) or server.address
     lower, upper = entry.lower_threshold, entry.upper_threshold
-    return ServiceDestination(address, 0, entry.weight, forwarding, upper, lower, _tunnel(service, forwarding))
-
-
-def _tunnel(service: ServiceEntry, forwarding: Forwarding) -> Tunnel | None:
-    if forwarding != "tunnel":
-        return None
-    entry = service.tunnel
-    return Tunnel() if entry is None else Tunnel(entry.type, entry.port or 0, entry.checksum)
+    return ServiceDestination(address, 0, entry.weight, forwarding, upper, lower, tunnel_of(service, forwarding), name)
 
 
 def _marks(cluster: Cluster, before: DirectorState | None) -> dict[int, int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from . import keepalived_conf
+from . import keepalived_adjustments, keepalived_conf, probe_path
 from .balancing import IpvsOptions, ServiceDestination, TimeoutOptions, VirtualService
 from .desired import DirectorState
 from .errors import CannotDerive
@@ -34,11 +34,7 @@ _FORWARDING: Final[dict[Family, str]] = {"ipv4": "net/ipv4/ip_forward", "ipv6": 
 def resources(state: DirectorState, host: str, facts: HostFacts) -> tuple[Resource, ...]:
     """Derive them for `host`, one of the state's. Raises `CannotDerive`."""
     services = [_service(service) for service in state.services]
-    destinations = [
-        _destination(identity, destination)
-        for identity, service in zip([it.identity for it in services], state.services, strict=True)
-        for destination in service.destinations
-    ]
+    destinations = [found for service in state.services for found in _destinations(service, facts.weights)]
     # A director without services runs VRRP only, perhaps on a kernel without IPVS; unless it shall have an empty table.
     balancing = bool(state.services) or state.exclusive or state.ipvs != IpvsOptions()
     return (
@@ -48,14 +44,19 @@ def resources(state: DirectorState, host: str, facts: HostFacts) -> tuple[Resour
         *services,
         *_timeouts(state.ipvs.timeouts),
         *destinations,
+        *probe_path.resources(state, host, facts),
         *_sync_daemons(state.ipvs, host, state, facts),
+        *keepalived_adjustments.priorities(state, host, facts),
         Keepalived(config=keepalived_conf.render(state, host, facts), running=True),
     )
 
 
 def _modules(state: DirectorState) -> Iterator[Module]:
     yield Module("ip_vs")
-    yield from (Module(f"ip_vs_{name}") for name in sorted({service.scheduler for service in state.services}))
+    schedulers = {service.scheduler for service in state.services}
+    if probe_path.ways(state):
+        schedulers.add(probe_path.SCHEDULER)
+    yield from (Module(f"ip_vs_{name}") for name in sorted(schedulers))
     engines = {it.persistence.engine for it in state.services if it.persistence and it.persistence.engine}
     yield from (Module(f"ip_vs_pe_{name}") for name in sorted(engines))
 
@@ -65,7 +66,7 @@ def _sysctls(state: DirectorState) -> Iterator[Sysctl]:
     if any(service.persistence is not None for service in state.services):
         # Otherwise clients whom a template binds to a real server of weight 0 go on coming to it.
         values["expire_quiescent_template"] = "1"
-    methods = {(it.family, destination.forwarding) for it in state.services for destination in it.destinations}
+    methods = {(it.family, destination.forwarding) for it in state.services for destination in it.all_destinations}
     if state.ipvs.backup_only:
         # While the backup daemon runs nothing is balanced here: what the master sends is for the real server on this
         # host. Wrapped packets are none that IPVS knows; it must not send them out again either.
@@ -103,14 +104,25 @@ def _service(service: VirtualService) -> Service:
     )
 
 
-def _destination(service: str, destination: ServiceDestination) -> Destination:
+def _destinations(service: VirtualService, weights: Mapping[str, int]) -> Iterator[Destination]:
+    """With the weight that checks give them, or else the declared one; who is drained gets no connections in any case."""
+    for destination in service.destinations:
+        declared = 0 if destination.drained else destination.weight
+        wanted = declared and weights.get(service.identity_of(destination), declared)
+        yield _destination(service.identity, destination, wanted)
+    if (sorry := service.pool.sorry) is not None:
+        wanted = 0 if sorry.drained else weights.get(service.identity_of(sorry), 0)
+        yield _destination(service.identity, sorry, wanted)
+
+
+def _destination(service: str, destination: ServiceDestination, weight: int) -> Destination:
     # Also of the director itself: what is addressed to this host the kernel delivers here, whatever the method is.
     return Destination(
         service=service,
         address=destination.address,
         port=destination.port,
         forwarding=destination.forwarding,
-        weight=destination.weight,
+        weight=weight,
         upper=destination.upper,
         lower=destination.lower,
         tunnel=destination.tunnel,

@@ -20,7 +20,9 @@ class HostFacts(msgspec.Struct, frozen=True):
     `interfaces`: name by bare address, of both families; `keepalived_version` None: not installed; `fifo` and `lock`:
     paths of the FIFO on which keepalived tells its transitions, and of the lock that the minion holds while it lives;
     `masters`: the VRRP instances of which this host is the master; `mtus`: bytes by interface, of all there are;
-    `no_packet_rules`: why nftables cannot mark or clamp packets here ("": it can).
+    `no_packet_rules`: why nftables cannot mark or clamp packets here ("": it can); `weights`: by the identity of a
+    destination, where its checks want another weight than the declared one; `adjustments`: path of the directory with the
+    files by which priorities are adjusted ("": there is none).
     """
 
     interfaces: Mapping[str, str]
@@ -30,6 +32,8 @@ class HostFacts(msgspec.Struct, frozen=True):
     masters: frozenset[str] = frozenset()
     mtus: Mapping[str, int] = {}
     no_packet_rules: str = ""
+    weights: Mapping[str, int] = {}
+    adjustments: str = ""
 
     @property
     def names(self) -> AbstractSet[str]:

@@ -14,8 +14,9 @@ from . import keepalived_versions, placement, words
 from .desired import DirectorState
 from .errors import CannotDerive
 from .facts import HostFacts
+from .keepalived_adjustments import sync_groups, track_files, tracking
 from .keepalived_blocks import INDENT, block
-from .keepalived_instance import LIFE, render_instance, sync_groups
+from .keepalived_instance import LIFE, VIP_BLOCKS, render_instance
 from .kinds.address import Address
 from .kinds.keepalived import MARKER
 
@@ -29,6 +30,9 @@ def render(state: DirectorState, host: str, facts: HostFacts) -> str:
     if facts.lock:
         _check_path(f"{host}: the minion's lock", facts.lock)
         lines += ["", *block(f"vrrp_script {LIFE}", _life(state, facts))]
+    if facts.adjustments:
+        _check_path(f"{host}: the minion's directory of adjustments", facts.adjustments)
+        lines += track_files(state, facts)
     for group, names in sync_groups(state).items():
         lines += ["", *block(f"vrrp_sync_group {group}", _group(names, facts))]
     for instance in sorted(state.instances, key=lambda instance: instance.name):
@@ -60,6 +64,8 @@ def _global_defs(state: DirectorState, host: str, facts: HostFacts) -> Iterator[
     yield f"vrrp_garp_master_refresh_repeat {garp.refresh_repeat}"
     yield f"vrrp_garp_lower_prio_repeat {garp.lower_priority_repeat}"
     yield f"vrrp_garp_lower_prio_delay {garp.lower_priority_delay}"
+    # After a split a director that yields has announced the VIP last: let the other one hear of it, and announce it again.
+    yield "vrrp_higher_prio_send_advert true"
 
 
 def _life(state: DirectorState, facts: HostFacts) -> Iterator[str]:
@@ -79,14 +85,17 @@ def _life(state: DirectorState, facts: HostFacts) -> Iterator[str]:
 
 def _group(names: tuple[str, ...], facts: HostFacts) -> Iterator[str]:
     yield from block("group", names)
-    if facts.lock:
+    if facts.lock or facts.adjustments:
         # All members change their priority together, so that the group's weight does what an instance's would.
         yield "sync_group_tracking_weight"
-        yield from block("track_script", (LIFE,))
+    yield from block("track_script", (LIFE,) if facts.lock else ())
+    yield from tracking(names[0], facts)
 
 
 _INSTANCE: Final = re.compile(r"^vrrp_instance (\S+) \{$")
 _VIP: Final = re.compile(rf"^{INDENT * 2}(\S+/\d+) dev (\S+)(?: preferred_lft 0)?$")
+
+_VIP_HEADS: Final = tuple(f"{INDENT}{name} {{" for name in VIP_BLOCKS)
 
 
 def vips(text: str) -> dict[str, tuple[Address, ...]]:
@@ -100,7 +109,7 @@ def vips(text: str) -> dict[str, tuple[Address, ...]]:
             instance = head[1]
             found[instance] = ()
         elif line.startswith(INDENT) and not line.startswith(INDENT * 2):
-            inside = line == f"{INDENT}virtual_ipaddress {{"
+            inside = line in _VIP_HEADS
         elif instance and inside and (vip := _VIP.match(line)):
             found[instance] += (Address(vip[2], vip[1]),)
     return found

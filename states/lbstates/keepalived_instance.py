@@ -9,6 +9,7 @@ from . import keepalived_versions
 from .desired import DirectorState
 from .errors import CannotDerive
 from .facts import HostFacts, existing, interface_of
+from .keepalived_adjustments import sync_groups, tracking
 from .keepalived_blocks import block
 from .keepalived_versions import Version
 from .kinds.service import Family, family_of
@@ -16,6 +17,9 @@ from .vrrp import Route, Rule, VrrpInstance
 
 LIFE: Final = "lbminion"
 """The script that tells whether the minion lives."""
+
+VIP_BLOCKS: Final = ("virtual_ipaddress", "virtual_ipaddress_excluded")
+"""Where VIPs stand: those that the advertisements list, and the others, which move with them."""
 
 # What keepalived itself would take, with a warning. Rules of equal priority are looked at in the order of their making.
 _RULE_PRIORITY: Final = 16384
@@ -46,15 +50,22 @@ def _body(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFa
     tracked = {existing(host, name, place, facts) for name in instance.track_interfaces}
     # An election's own interface is tracked anyway; naming it again brings a warning.
     yield from block("track_interface", sorted(tracked - {interface}))
-    # keepalived sets the weight of a script to 0 where instances are in a group: the group has it instead.
-    if facts.lock and instance.sync_group not in sync_groups(state):
-        yield from block("track_script", (LIFE,))
+    # keepalived sets the weight of what is tracked to 0 where instances are in a group: the group has it instead.
+    if instance.sync_group not in sync_groups(state):
+        yield from block("track_script", (LIFE,) if facts.lock else ())
+        yield from tracking(instance.name, facts)
+    if instance.family == "ipv4":
+        # Without it the kernel takes all other addresses of a network away together with the first one that came there:
+        # where the director has no address of its own in the VIPs' network, a VIP that goes takes others along.
+        yield "promote_secondaries"
     place = f"`interface` of a VIP of the instance {instance.name}"
-    vips = sorted(
-        (vip.address, interface if vip.interface is None else existing(host, vip.interface, place, facts))
+    devices = {
+        vip.address: interface if vip.interface is None else existing(host, vip.interface, place, facts)
         for vip in instance.vips
-    )
-    yield from block("virtual_ipaddress", (f"{address} dev {device}{_lifetime(address)}" for address, device in vips))
+    }
+    for name, some in zip(VIP_BLOCKS, (instance.advertised, instance.vips[len(instance.advertised) :]), strict=True):
+        addresses = sorted(vip.address for vip in some)
+        yield from block(name, (f"{address} dev {devices[address]}{_lifetime(address)}" for address in addresses))
     yield from block("virtual_routes", (_route(route, instance, host, facts, version) for route in instance.routes))
     yield from block("virtual_rules", (_rule(rule, place, instance) for place, rule in enumerate(instance.rules)))
 
@@ -65,15 +76,6 @@ def _lifetime(vip: str) -> str:
     Real servers drop wrapped packets that come from an address of theirs. (An IPv4 VIP is a secondary address.)
     """
     return " preferred_lft 0" if family_of(vip) == "ipv6" else ""
-
-
-def sync_groups(state: DirectorState) -> dict[str, tuple[str, ...]]:
-    """Return the instances of each sync group; keepalived wants at least two in one."""
-    groups: dict[str, list[str]] = {}
-    for instance in sorted(state.instances, key=lambda instance: instance.name):
-        if instance.sync_group is not None:
-            groups.setdefault(instance.sync_group, []).append(instance.name)
-    return {group: tuple(names) for group, names in sorted(groups.items()) if len(names) > 1}
 
 
 def vrrp_interface(state: DirectorState, instance: VrrpInstance, host: str, facts: HostFacts) -> str:

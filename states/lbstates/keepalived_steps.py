@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from .keepalived_adjustments import is_track_name
 from .keepalived_blocks import INDENT
 from .keepalived_conf import vips
-from .keepalived_instance import LIFE
+from .keepalived_instance import LIFE, VIP_BLOCKS
 
 _INSTANCE: Final = "vrrp_instance"
 _GROUP: Final = "vrrp_sync_group"
@@ -60,11 +61,24 @@ def _part_without(part: str, moving: AbstractSet[str], emptied: AbstractSet[str]
     lines = part.split("\n")
     kind, name = _kind_and_name(part)
     if kind == _INSTANCE:
-        return "" if name in emptied else "\n".join(line for line in lines if _address(line) not in moving)
+        rest = "\n".join(line for line in lines if _address(line) not in moving)
+        return "" if name in emptied else _advertising(rest)
     if kind != _GROUP:
         return part
-    members = [line for line in lines if line.startswith(INDENT * 2) and line.strip() not in (*emptied, LIFE)]
+    inside = [line.strip() for line in lines if line.startswith(INDENT * 2)]
+    members = [word for word in inside if word not in (*emptied, LIFE) and not is_track_name(word)]
     return "\n".join(line for line in lines if line.strip() not in emptied) if len(members) > 1 else ""
+
+
+def _advertising(instance: str) -> str:
+    """Advertise another VIP where the one that was is taken out; keepalived wants one, and no empty block."""
+    advertised, excluded = (f"{INDENT}{name} {{\n" for name in VIP_BLOCKS)
+    end = f"{INDENT}}}\n"
+    head, found, rest = instance.partition(advertised + end + excluded)
+    if found:
+        first, _, others = rest.partition("\n")
+        instance = f"{head}{advertised}{first}\n{end}{excluded}{others}"
+    return instance.replace(excluded + end, "")
 
 
 def _address(line: str) -> str:

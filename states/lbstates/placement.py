@@ -22,9 +22,13 @@ from .words import MAX_VRID
 # so that the second backup hears of the first before its own time has come. 255 is the address owner's alone.
 HOME_PRIORITY: Final = 250
 STEP: Final = 10
-NARROW_STEP: Final = 5
-MAX_WIDE: Final = 12
+NARROW_STEP: Final = 4
+MAX_WIDE: Final = 11
 """So many directors can be ten apart and still fall below all others by their penalty without reaching 0."""
+PREFERRED_PRIORITY: Final = 254
+"""Of the director that an operator chose: above all that have not been asked to hold a VIP."""
+MOST_BACK: Final = 45
+"""By so much the others stand back from it at most, where they have to: it is to take over before one of them does."""
 
 EXACT: Final = 3
 """Ranks that make loads as even as they can be: nobody dead, one dead, two dead. Behind them the pair of any two
@@ -208,9 +212,42 @@ def priorities(ranking: Sequence[str]) -> dict[str, int]:
 
 
 def penalty(directors: int) -> int:
-    """By how much a director without its minion falls: below all that have theirs, and among its like in order."""
-    step = _step(directors)
-    return step * (directors - 1) + step // 2
+    """By how much a director without its minion falls: below all that have theirs, and among its like in order.
+
+    Below those that were evacuated, too, and also when an operator chose it.
+    """
+    lowest = HOME_PRIORITY - _step(directors) * (directors - 1) - _back(directors) - directors
+    return PREFERRED_PRIORITY - lowest + 1
+
+
+def _back(directors: int) -> int:
+    """By how much directors stand back: as far as there is room, and odd, so that nobody comes where another one is."""
+    room = (244 - 2 * _step(directors) * (directors - 1) - 2 * directors) // 2
+    return min(MOST_BACK, room - (room % 2 == 0))
+
+
+def adjustments(
+    priorities: Mapping[str, int], preferred: str | None, evacuated: Collection[str], *, stand_back: bool = False
+) -> dict[str, int]:
+    """Tell by how much the priorities of an election differ while operators want its VIPs elsewhere (0: left out).
+
+    The preferred director stands above all others; evacuated ones, in their order, below all that are not, the preferred
+    one too if it is among them. No two directors have the same priority then, also while some have their adjustment
+    already and others not yet (but for two that are chosen one after the other), and whoever lacks its minion (`penalty`)
+    stands below all that have theirs.
+
+    `stand_back`: when there is a preferred one, the others fall back together, for elections without preemption: then the
+    priority of whoever is master changes, who sees by that that it shall give up, and the preferred one wins what follows.
+    """
+    ranking = sorted(priorities, key=lambda director: -priorities[director])
+    below = min(priorities.values(), default=0) - _back(len(priorities)) - 1
+    found = {director: below - place - priorities[director] for place, director in enumerate(ranking)}
+    chosen = preferred if preferred in priorities and preferred not in evacuated else None
+    others = -_back(len(priorities)) if stand_back and chosen is not None else 0
+    wanted = {director: found[director] if director in evacuated else others for director in ranking}
+    if chosen is not None:
+        wanted[chosen] = PREFERRED_PRIORITY - priorities[chosen]
+    return {director: wanted[director] for director in priorities if wanted[director]}
 
 
 def _step(directors: int) -> int:

@@ -11,6 +11,7 @@ from msgspec import Meta
 from . import words
 
 Name = Annotated[str, Meta(pattern=rf"\A{words.NAME}\Z")]
+NameOrNone = Annotated[str, Meta(pattern=rf"\A({words.NAME})?\Z")]
 Interface = Annotated[str, Meta(pattern=rf"\A{words.INTERFACE}\Z")]
 AuthPass = Annotated[str, Meta(pattern=rf"\A{words.AUTH_PASS}\Z")]
 Scheduler = Annotated[str, Meta(pattern=rf"\A({'|'.join(words.SCHEDULERS)})\Z")]
@@ -29,6 +30,7 @@ GarpDelay = Annotated[int, Meta(ge=0, le=words.MAX_GARP_DELAY)]
 Seconds = Annotated[int, Meta(ge=0, le=31 * 86400)]
 Vrid = Annotated[int, Meta(ge=1, le=words.MAX_VRID)]
 Priority = Annotated[int, Meta(ge=1, le=254)]
+Adjustment = Annotated[int, Meta(ge=-253, le=253)]
 AdvertInterval = Annotated[float, Meta(ge=0.01, le=40.95)]
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from . import words
 from .kinds.service import Family, family_of
 from .typed import (
+    Adjustment,
     AdvertInterval,
     Announcements,
     AnnouncementsOrNone,
@@ -89,7 +92,10 @@ class VrrpInstance(Part, frozen=True):
     """The election of the holder of some VIPs of one family; `priorities` by director.
 
     Times in seconds. `interface` None: the one that has the director's address. Instances of one `sync_group` have
-    the same master.
+    the same master. `adjustments` by director are added to its priority, without a reload, by a file that keepalived
+    tracks (0 where there is none): so somebody else is preferred for a while. `advertise_first`: only the first VIP stands
+    in the advertisements; keepalived up to 2.3.2 drops those with another list than its own, so that of directors that
+    reload one after the other two would be masters. (False in states from before that was known.)
     """
 
     name: Name
@@ -106,6 +112,8 @@ class VrrpInstance(Part, frozen=True):
     sync_group: Name | None = None
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
+    adjustments: dict[Name, Adjustment] = msgspec.field(default_factory=dict)
+    advertise_first: bool = False
 
     def __post_init__(self) -> None:
         if not self.vips:
@@ -114,11 +122,27 @@ class VrrpInstance(Part, frozen=True):
             raise ValueError(f"the VRRP instance {self.name} has VIPs of both families")
         check_unique("priority", list(self.priorities.values()))
         check_unique("VIP", [vip.bare for vip in self.vips])
+        if not self.priorities.keys() >= self.adjustments.keys():
+            raise ValueError(f"the VRRP instance {self.name} adjusts the priority of a host that has none")
 
     @property
     def family(self) -> Family:
         """The family of its VIPs, and of its advertisements."""
         return family_of(self.vips[0].address)
+
+    @property
+    def advertised(self) -> tuple[Vip, ...]:
+        """The VIPs that its advertisements list."""
+        return self.vips[:1] if self.advertise_first else self.vips
+
+    @property
+    def takes_over_at_once(self) -> bool:
+        """Whether a director becomes master as soon as its priority is the highest; else the master has to let go."""
+        return self.preempt and not self.preempt_delay
+
+    def priority_of(self, director: str) -> int:
+        """What a director's priority is with its adjustment."""
+        return self.priorities[director] + self.adjustments.get(director, 0)
 
     def __repr__(self) -> str:
         """Leave the password out: representations end up in logs."""

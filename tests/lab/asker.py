@@ -67,14 +67,21 @@ class Answers:
 
 
 def ask(protocol: str, address: str, ports: str, count: str, source: str = "") -> Answers:
-    """Ask `count` times, from a socket each."""
+    """Ask `count` times, from a socket each.
+
+    Those of UDP stay open until the end: IPVS takes a port that is used again for the connection that it knows, and so
+    would the shares not come out equal.
+    """
     seen = Answers()
+    kept: list[socket.socket] = []
     numbers = itertools.cycle(int(port) for port in ports.split(","))
     for _ in range(int(count)):
         if seen.hopeless:
             break
         with seen.count(), connect(protocol, address, next(numbers), source) as connection:
             seen.answered[question(connection)] += 1
+            if protocol == "udp":
+                kept.append(connection.dup())
     return seen
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from microvm.lab import Lab
+from story.five import STORY
 from story.hosts import Hosts
 from story.outcome import Outcome
-from story.steps import STORY
 
 broken_off: list[str] = []
 

@@ -110,10 +110,10 @@ class Site:
         _, notes = await ask(self.config.control_socket, "events", since=since, types=types or None)
         return notes
 
-    async def event(self, event_type: str, since: int = 0) -> dict[str, Any]:
+    async def event(self, event_type: str, since: int = 0, seconds: float = 10) -> dict[str, Any]:
         """Wait for the first event of a type."""
         while True:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(seconds):
                 _, notes = await ask(
                     self.config.control_socket, "events", since=since, types=[event_type], follow=True, limit=1
                 )

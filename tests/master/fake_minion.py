@@ -16,7 +16,8 @@ from lbservice.keys import CurvePair
 from lbwire import join, topics
 from lbwire.envelope import key_id
 from lbwire.errors import Refused
-from lbwire.events import Data, StateApplied, StateRefused, StateStaged, VrrpTransition, encode_data
+from lbwire.event_types import encode_data
+from lbwire.events import Data, StateApplied, StateRefused, StateStaged, VrrpTransition
 from lbwire.inbox import Inbox, Memory
 from lbwire.join import JoinAnswer, JoinRequest
 from lbwire.messages import (
@@ -26,6 +27,8 @@ from lbwire.messages import (
     Events,
     Examine,
     Examined,
+    Figures,
+    Health,
     Hello,
     Holding,
     Planned,
@@ -60,7 +63,10 @@ async def ask_to_join(port: int, server_key: bytes, request: bytes, keys: CurveP
 
 
 class FakeMinion:
-    """Set `obeys` False to make it deaf to states and releases; `refuses` is why it cannot stage."""
+    """Set `obeys` False to make it deaf to states and releases; `refuses` is why it cannot stage.
+
+    `fails` is why it cannot apply: any generation, or only `fails_at`. `on_release` is called before it applies.
+    """
 
     def __init__(self, name: str, keys: CurvePair | None = None) -> None:
         self.name, self.keys = name, keys or new_keys()
@@ -69,6 +75,11 @@ class FakeMinion:
         self.roles: dict[str, Role] = {}
         self.boot, self._sequences, self.last = 1, itertools.count(1), (0, 0)
         self.obeys, self.refuses, self.fails, self.answers = True, "", "", True
+        self.fails_at = 0
+        self.steps: tuple[Step, ...] = (STEP,)
+        self.health = Health()
+        self.drift = 0
+        self.destinations: tuple[Figures, ...] = ()
         self.healed: tuple[Step, ...] = ()
         self.examined: dict[str, Any] = {}
         self.loses_releases = 0
@@ -129,7 +140,9 @@ class FakeMinion:
         self.send(Hello("fake 1", "keepalived 2", self.boot, 0, self.holdings()))
 
     def sample(self) -> None:
-        self.send(Sample(0.0, self.holdings(), dict(self.roles), 0))
+        figures, health = self.destinations, self.health
+        told = Sample(0.0, self.holdings(), dict(self.roles), self.drift, destinations=figures, health=health)
+        self.send(told)
 
     def holdings(self) -> dict[str, Holding]:
         return {
@@ -191,11 +204,11 @@ class FakeMinion:
                     self.report(StateStaged(generation, (STEP,)), cluster=cluster)
             case Release(hosts) if self.name in hosts:
                 self.on_release()
-                if self.fails:
+                if self.fails and self.fails_at in (0, generation):
                     self.report(StateRefused(generation, "apply", self.fails), cluster=cluster)
                 else:
                     self.applied[cluster] = generation
-                    self.report(StateApplied(generation, (STEP,), 0.001), cluster=cluster)
+                    self.report(StateApplied(generation, self.steps, 0.001), cluster=cluster)
             case Reconcile() if self.answers:
                 self.send(Reconciled(cluster, command, self.healed, 0))
             case Examine() if self.answers:

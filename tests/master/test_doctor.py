@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbmaster.doctor import Contest, conclude, contested
+from lbmaster.doctor import Contest, conclude, contested, copied
 from lbwire.events import DriftContested, DriftSettled
 from lbwire.messages import Symptom
 
@@ -134,6 +134,16 @@ def test_what_somebody_keeps_changing_back_is_told_until_it_settles() -> None:
     assert len(contested([fight, settled, fight])) == 2
     assert len(contested([fight, fight._replace(host="d2")])) == 4
     assert contested([]) == []
+
+
+@pytest.mark.pitfall("S10")
+def test_a_key_that_two_hosts_use_is_told_with_both_addresses() -> None:
+    """And what to do with the copy."""
+    assert copied({}) == []
+    (told,) = copied({"r1": ("192.0.2.1", "192.0.2.2")})
+    assert (told.hosts, told.symptom.id, told.symptom.severity) == (("r1",), "S10", "error")
+    assert told.symptom.seen == "two hosts use it: 192.0.2.1, which is heard, and 192.0.2.2, which is not"
+    assert "/var/lib/lbminion" in told.symptom.repair
 
 
 SYMPTOM = Symptom("R11", "error", "tcp 10.0.0.100:80", "seen", "means", "repair")

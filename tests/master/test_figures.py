@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lbmaster.report import cluster_stats
 from lbmaster.topology import Topology
-from lbmaster.view import View
+from lbmaster.view import MOST_FIGURES, View
 from lbwire.messages import Figures, Sample, Statistics
 
 WEB = Topology(("d1", "d2"), ("r1",), {"www": ("10.0.0.100/24",)})
@@ -61,3 +61,22 @@ def test_changes_that_do_not_follow_are_passed_over_until_the_next_full_sample()
 def test_a_minion_that_began_anew_is_heard_from_its_first_full_sample_on() -> None:
     again = sample(1, figures(SECOND, 1), full=True)
     assert told(sample(90, figures(FIRST, 6), full=True), again)["destinations"] == [named(figures(SECOND, 1))]
+
+
+def test_a_host_can_have_only_so_many_figures_remembered() -> None:
+    """Made up by a captured host, sample after sample; what is known is still updated, and what goes makes room."""
+    view = View()
+    view.hear("d1", 0.0, 1000.0)
+    made = [figures(f"tcp 10.0.0.100:80 -> {number}", 1) for number in range(MOST_FIGURES + 1000)]
+    assert view.sampled("d1", sample(1, *made[:30_000], full=True), 1.0) == 0
+    assert view.sampled("d1", sample(2, *made[30_000:60_000]), 1.0) == 0
+    assert view.sampled("d1", sample(3, *made[60_000:], figures(made[0].identity, 9)), 1.0) == 1000
+    counted = view.minions["d1"].counted
+    assert len(counted.destinations) == MOST_FIGURES
+    assert counted.destinations[made[0].identity].connections == 9
+    gone = tuple(entry.identity for entry in made[:1000])
+    assert view.sampled("d1", sample(4, *made[-1000:], gone=gone), 1.0) == 0
+    assert view.sampled("d1", sample(5, figures("x" * 10_000, 1)), 1.0) == 1
+    kept = view.minions["d1"].sample
+    assert kept is not None
+    assert kept.destinations == ()

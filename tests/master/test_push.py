@@ -94,7 +94,7 @@ async def test_a_host_that_cannot_apply_stops_the_waves_behind_it(site: Site) ->
     """Directors stay as they are when a real server fails, and are said to be held back."""
     await site.cluster()
     site.minions["r1"].fails = "no such interface"
-    result = await site.ask("push", text=WEB)
+    result = await site.ask("push", text=WEB, options={"rollback": False})
     assert result["outcome"] == "failed"
     assert "no such interface" in result["hosts"]["r1"]["problem"]
     assert "not released" in result["hosts"]["d1"]["problem"]

@@ -90,17 +90,6 @@ async def test_after_the_numbers_are_moved_up_a_restored_master_is_obeyed(site: 
     await push_reaches_everybody(site, 4)
 
 
-async def test_a_shortened_journal_goes_on_with_its_cursors(site: Site) -> None:
-    """Old events are gone, and no cursor is used twice."""
-    await site.cluster()
-    last = (await site.events())[-1]["cursor"]
-    await stopped(site)
-    run(site.config.database, "UPDATE journal SET received = received - 91 * 86400;" + sql("journal"))
-    await started(site)
-    await push_reaches_everybody(site, 2)
-    assert min(event["cursor"] for event in await site.events()) > last
-
-
 async def test_a_push_mends_a_state_that_was_damaged_in_the_store(site: Site) -> None:
     """Nobody needs the damaged one for that; hosts that only it names are still told to leave."""
     await site.cluster()

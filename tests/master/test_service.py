@@ -18,7 +18,8 @@ from lbmaster import identity
 from lbmaster.config import Config, load
 from lbmaster.control import Server
 from lbmaster.errors import StartupError
-from lbmaster.generations import RESERVE
+from lbmaster.generations import RESERVE, Making
+from lbmaster.requests import Request
 from lbmaster.service import running
 from lbmaster.store import open_store
 from lbservice.keys import from_fingerprint
@@ -97,7 +98,7 @@ async def test_kill_9_in_a_stream_of_events_loses_none_that_was_acknowledged(tmp
         for cursor, *what in rows:
             assert cursors.setdefault(cursor, tuple(what)) == tuple(what)
         store = open_store(config.database)
-        generations.append(store.generations.begin("x", "", "", "", {}, lambda _: {}))
+        generations.append(store.generations.begin("x", Making("", "", Request(), {}), lambda _: {}))
         store.close()
     assert generations == [1, 2, 3, 4, 5]
 
@@ -166,7 +167,7 @@ async def test_a_port_in_use_is_named_with_its_setting(site: Site, config: Confi
 async def test_a_second_master_in_the_same_runtime_directory_is_told(site: Site) -> None:
     """The first keeps its socket."""
     with pytest.raises(StartupError, match="another master"):
-        await Server(site.config.control_socket, {}, ()).start(0o600)
+        await Server(site.config.control_socket, {}, (), "operator").start(0o600)
     assert await site.ask("ping")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +15,9 @@ from lbminion import delivery as module
 from lbminion.delivery import Delivery
 from lbminion.spool import NOTHING, Position, Spool
 from lbminion.store import open_store
-from lbwire.events import KeepalivedStarted
-from lbwire.messages import Events
+from lbwire.event_types import decode_data
+from lbwire.events import Data, DriftGone, EventsLost, KeepalivedStarted, StateStaged, VrrpTransition
+from lbwire.messages import Event, Events
 
 
 class Master:
@@ -22,13 +25,16 @@ class Master:
 
     def __init__(self) -> None:
         self.journal: list[Position] = []
+        self.events: list[Event] = []
 
     @property
     def last(self) -> Position:
         return self.journal[-1] if self.journal else NOTHING
 
     def receive(self, message: Events) -> Position:
-        self.journal += [(event.boot, event.sequence) for event in admit(message, self.last).events]
+        admitted = admit(message, self.last).events
+        self.events += admitted
+        self.journal += [(event.boot, event.sequence) for event in admitted]
         return self.last
 
 
@@ -169,7 +175,7 @@ def test_large_events_are_not_all_sent_at_once(tmp_path: Path) -> None:
     """A master that is slow to acknowledge must not have a minion queue gigabytes."""
     import asyncio
 
-    spool = Spool(open_store(tmp_path), lambda: None)
+    spool = Spool(open_store(tmp_path), lambda: None, 512 * 1024 * 1024)
 
     async def raise_events() -> None:
         for _ in range(200):
@@ -185,3 +191,75 @@ def test_large_events_are_not_all_sent_at_once(tmp_path: Path) -> None:
     assert sum(sent) < 200
     delivery.acknowledged((spool.boot, sum(sent[:2])))
     assert len(sent) == module.MESSAGES + 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), loss=st.floats(0, 0.5))
+def test_what_does_not_fit_is_counted_exactly_whatever_happens_meanwhile(  # noqa: C901 - a story
+    tmp_path_factory: pytest.TempPathFactory, seed: int, loss: float
+) -> None:
+    """Messages get lost, connections break, the minion restarts, the spool overflows: each event is told or counted."""
+    random = Random(seed)
+    folder = tmp_path_factory.mktemp("spool")
+    master = Master()
+    answers: list[Position] = []
+    raised = Counter[str]()
+
+    def send(message: Events) -> bool:
+        if random.random() < 0.1:
+            return False
+        if random.random() >= loss:
+            answers.append(master.receive(message))
+        return True
+
+    def start() -> tuple[Spool, Delivery]:
+        spool = Spool(open_store(folder), lambda: None, 16_000)
+        return spool, Delivery(spool, send)
+
+    spool, delivery = start()
+    for _ in range(80):
+        happening = random.random()
+        if happening < 0.4:
+            data = random.choice([DriftGone(()), StateStaged(1, ()), VrrpTransition("www", "MASTER", "", 1)])
+            count = random.randint(1, 60) if not isinstance(data, VrrpTransition) else 2
+            add_these(spool, [data] * count)
+            raised[data.TYPE] += count
+            delivery.pump()
+        elif happening < 0.45:
+            answers.clear()
+            spool, delivery = start()
+        elif happening < 0.55:
+            answers.clear()
+            delivery.connected()
+            answers.append(master.last)
+        elif answers and random.random() >= loss:
+            delivery.acknowledged(answers.pop(0))
+        else:
+            delivery.tick()
+    loss = 0.0
+    answers.clear()
+    delivery.connected()
+    delivery.acknowledged(master.last)
+    for _ in range(1000):
+        while answers:
+            delivery.acknowledged(answers.pop(0))
+        delivery.tick()
+    assert spool.oldest() == NOTHING
+    assert master.journal == sorted(set(master.journal))
+    told = Counter[str]()
+    for event in master.events:
+        data = decode_data(event.type, event.data)
+        told.update(data.types if isinstance(data, EventsLost) else {event.type: 1})
+    assert told == raised
+    assert sum(event.type == VrrpTransition.TYPE for event in master.events) == raised[VrrpTransition.TYPE]
+
+
+def add_these(spool: Spool, data: list[Data]) -> None:
+    import asyncio
+
+    async def raise_events() -> None:
+        for one in data:
+            spool.add(one)
+        spool.flush()
+
+    asyncio.run(raise_events())

@@ -5,20 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+import zmq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lbminion.config import Config, Master
 from lbminion.duties import Duties
 from lbminion.holdings import Holdings
 from lbminion.jobs import Look
 from lbminion.store import open_store
+from lbminion.trust import Trust
+from lbservice.keys import fingerprint
 from lbstates.desired import Host, RealServerState, encode_state
+from lbwire import events
 from lbwire.envelope import Envelope, key_id, seal
 from lbwire.inbox import Inbox
-from lbwire.messages import FromMaster, Release, State, payload
+from lbwire.messages import Ack, FromMaster, Release, State, Successor, payload
+from lbwire.topics import EVERYONE
 
 HOST = "netology1"
 KEY = Ed25519PrivateKey.generate()
 KEYS = {key_id(KEY.public_key()): KEY.public_key()}
+CONFIG = Config(
+    HOST, Master("172.28.128.50", 7411, 7412, fingerprint(zmq.curve_keypair()[0]), KEY.public_key().public_bytes_raw().hex())
+)  # fmt: skip
 
 
 class Jobs:
@@ -35,13 +45,65 @@ def message(message_type: str, message: FromMaster, audience: str, command: int)
     return seal(Envelope(message_type, "c", audience, 1, command, payload(message)), KEY)
 
 
+NOTHING: Any = None
+
+
+class Delivered:
+    """Collects what the master has acknowledged."""
+
+    def __init__(self) -> None:
+        self.positions: list[tuple[int, int]] = []
+
+    def acknowledged(self, position: tuple[int, int]) -> None:
+        self.positions.append(position)
+
+
+def test_keys_of_the_master_that_the_disk_does_not_take_end_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are learned, and later adopted, when a message brings them again; what needs no disk is done meanwhile."""
+    connection = open_store(tmp_path)
+    trust, delivered = Trust(connection, CONFIG), Delivered()
+    reported: list[events.Data] = []
+    duties = Duties(
+        Inbox(HOST, trust.live), Holdings(connection, trust.stored), NOTHING, delivered, NOTHING, lambda data, _: reported.append(data), lambda: None, lambda *_: None, trust  # type: ignore[arg-type]
+    )  # fmt: skip
+    following, transport = Ed25519PrivateKey.generate(), zmq.curve_keypair()[0]
+    successor = Successor(1, following.public_key().public_bytes_raw(), transport)
+    announcement = seal(Envelope("successor", "", EVERYONE, 0, 0, payload(successor)), KEY)
+    ack = seal(Envelope("ack", "", f"host:{HOST}", 0, 0, payload(Ack(1, 2))), following)
+    full = "CREATE TRIGGER full BEFORE INSERT ON kept BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+
+    connection.execute(full)
+    duties.received(announcement)
+    duties.received(announcement)
+    assert caplog.text.count("disk is full") == 1
+    assert (trust.number, reported) == (0, [])
+    connection.execute("DROP TRIGGER full")
+    duties.received(announcement)
+    assert (trust.number, len(reported)) == (1, 1)
+
+    connection.execute(full)
+    duties.received(ack)
+    assert caplog.text.count("disk is full") == 2
+    assert delivered.positions == [(1, 2)]
+    assert (len(trust.transports), len(reported)) == (2, 1)
+    connection.execute("DROP TRIGGER full")
+    duties.received(ack)
+    assert trust.transports == (transport,)
+    assert reported == [
+        events.MasterSuccessor(fingerprint(transport), "learned"),
+        events.MasterSuccessor(fingerprint(transport), "adopted"),
+    ]
+
+
 def test_a_release_that_the_disk_does_not_take_is_not_acted_upon(tmp_path: Path) -> None:
     """Nor does it end the reader of the link; the master's beacons bring it again."""
     connection = open_store(tmp_path)
     holdings, jobs = Holdings(connection, KEYS), Jobs()
     nothing: Any = None
     duties = Duties(
-        Inbox(HOST, KEYS), holdings, jobs, nothing, nothing, lambda *_: None, lambda: None, lambda *_: None  # type: ignore[arg-type]
+        Inbox(HOST, KEYS), holdings, jobs, nothing, nothing, lambda *_: None, lambda: None, lambda *_: None, Trust(connection, CONFIG)  # type: ignore[arg-type]
     )  # fmt: skip
     state = RealServerState("c", {HOST: Host("172.28.128.10")}, ())
     duties.received(message("state", State((HOST,), encode_state(state)), "role:realserver", 0))

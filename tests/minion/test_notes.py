@@ -9,7 +9,8 @@ from lbminion import notes
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.keepalived import Keepalived
 from lbstates.plan import Change
-from lbwire.events import StateStaged, encode_data
+from lbwire.event_types import encode_data
+from lbwire.events import StateStaged
 
 
 def added(number: int) -> list[Change]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lbminion.policy import Left, Share, part, waiting, with_foreign
+import msgspec
+
+from lbminion.policy import Left, Share, part, reweighted, waiting, with_foreign
 from lbstates.kinds.address import Address
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.service import Service
@@ -102,3 +104,18 @@ def test_a_contested_thing_waits_and_a_destination_waits_with_its_service() -> N
     assert names(may) == [ONE.identity]
     assert [(it.change.kind, it.why) for it in left] == [("service", "contested"), ("destination", "contested")]
     assert waiting(plan, ()) == (plan, ())
+
+
+def test_a_weight_that_is_wanted_otherwise_than_before_is_no_drift() -> None:
+    """It follows from probes; what somebody changed, and any other change, is drift."""
+    lighter, other = (msgspec.structs.replace(OURS, **fields) for fields in ({"weight": 0}, {"weight": 0, "upper": 9}))
+    before = index([WEB, OURS])
+    for wanted, had, expected in (
+        (lighter, OURS, {("destination", OURS.identity)}),
+        (OURS, lighter, set()),
+        (other, OURS, set()),
+        (OURS, None, set()),
+    ):
+        now = index([WEB, wanted])
+        there = index([WEB] if had is None else [WEB, had])
+        assert reweighted(diff(now, there, NOTHING), before, now) == expected

@@ -15,6 +15,7 @@ from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
 from lbminion.sampler import FULL_EVERY, MOST, NO_TABLE, Sampler, Told
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.service import Service
+from lbstates.probe_path import Way, mark_of
 from lbwire.codec import pack, unpack
 from lbwire.errors import Malformed
 from lbwire.messages import Figures, Sample, decode, encode
@@ -175,3 +176,20 @@ def test_a_huge_table_is_told_as_far_as_a_message_goes() -> None:
     counted = Statistics({service.identity: service_counts(1)}, dict.fromkeys((it.identity for it in some), most))
     found = sample(Sampler().take(Snapshot(table, counted)))
     assert len(found.services) + len(found.destinations) == MOST
+
+
+def test_what_is_there_for_probes_alone_is_not_told() -> None:
+    """Neither at first, nor when it has counted, nor when it is gone."""
+    way = Way("10.1.0.1", "direct", None, "ipv4")
+    probes = Service(None, "", 0, "rr", one_packet=True, mark=mark_of(way))
+    there = Destination(probes.identity, "10.1.0.1", 0, "direct", 1)
+    table = Table({WEB.identity: WEB, probes.identity: probes}, {ONE.identity: ONE, there.identity: there}, {})
+
+    def counted(number: int) -> Snapshot:
+        services = {WEB.identity: WEB_COUNTS, probes.identity: service_counts(number)}
+        return Snapshot(table, Statistics(services, {ONE.identity: A, there.identity: destination_counts(number)}))
+
+    sampler = Sampler()
+    told = [sampler.take(it) for it in (counted(1), counted(2), reading((ONE, A), web=WEB_COUNTS))]
+    assert {it.identity for each in told for it in (*each.services, *each.destinations)} == {WEB.identity, ONE.identity}
+    assert [each.gone for each in told] == [(), (), ()]

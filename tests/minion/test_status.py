@@ -6,10 +6,10 @@ from pathlib import Path
 
 from lbminion.jobs import Outcome
 from lbminion.policy import Left
-from lbminion.status import Status, masters, read_status, remove_status, undone, write_status
+from lbminion.status import Status, masters, read_status, remove_status, undone, unwell, write_status
 from lbstates.kinds.address import Address
 from lbstates.plan import Change
-from lbwire.messages import Role, Sample
+from lbwire.messages import Health, Role, Sample
 
 
 def status(**roles: str) -> Status:
@@ -63,3 +63,26 @@ def test_a_table_of_thousands_does_not_flood_the_status() -> None:
     lines = undone(Outcome(remaining=tuple(added(number) for number in range(1, 251))))
     assert len(lines) == 21
     assert lines[-1] == "and 230 more"
+
+
+def test_each_thing_that_checks_have_found_has_a_line() -> None:
+    """Bounded, with the number of those that are not shown."""
+    health = Health(
+        failing={"web -> r1": "connection refused"},
+        unproven=("web -> r2",),
+        frozen=("web",),
+        sorry=("mail",),
+        suspected=("web -> r3",),
+        silent=("tcp 10.0.0.1:80",),
+    )
+    assert unwell(health) == (
+        "mail: no real server answers, the sorry server does",
+        "web: more fail than may be out, some stay in although they fail",
+        "web -> r1 fails: connection refused",
+        "web -> r2 has passed no probe yet",
+        "web -> r3 is suspected: clients' connections do not establish",
+        "tcp 10.0.0.1:80: nothing on this host takes what is sent there",
+    )
+    assert unwell(Health()) == ()
+    many = unwell(Health(unproven=tuple(f"web -> r{number}" for number in range(100))))
+    assert (len(many), many[-1]) == (21, "and 80 more")

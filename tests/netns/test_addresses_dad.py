@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import until
 
 from lbminion import sysctl
 from lbminion.handlers.addresses import HostAddresses
@@ -56,10 +56,7 @@ def apply(namespace: Namespace, plan: Plan) -> None:
 
 
 def until_failed(namespace: Namespace) -> None:
-    deadline = time.monotonic() + 20
-    while not flags(namespace).get("dadfailed"):
-        assert time.monotonic() < deadline, flags(namespace)
-        time.sleep(0.05)
+    until(lambda: flags(namespace).get("dadfailed"), lambda: flags(namespace))
 
 
 @pytest.mark.pitfall("R10")
@@ -98,7 +95,4 @@ def test_a_vip_of_ours_that_failed_can_still_be_taken_away(contested: Namespace)
 def test_a_vip_on_lo_needs_no_detection(contested: Namespace) -> None:
     """The loopback lets an address pass that was added without `nodad`, as soon as the kernel gets to it."""
     contested.ip("address", "add", "fd00::200/128", "dev", "lo")
-    deadline = time.monotonic() + 20
-    while observe(contested)["address"]["lo fd00::200/128"] != Address("lo", "fd00::200/128"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: observe(contested)["address"]["lo fd00::200/128"] == Address("lo", "fd00::200/128"))

@@ -6,12 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from lbminion.doctor import (
     adverts,
@@ -63,15 +63,7 @@ def start(node: Node, change: Callable[[str], str] = lambda text: text, *, deaf:
     node.paths.config.write_text(change(node.config(100 * node.number)))
     os.mkfifo(node.paths.fifo)
     started.append(node.spawn())
-    assert until(node.has_vip), node.paths.log.read_text()
-
-
-def until(look: Callable[[], bool], seconds: float = 15.0) -> bool:
-    """Wait for something, by asking the kernel again and again."""
-    end = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
+    until(node.has_vip, node.paths.log.read_text)
 
 
 def judged(*, held: bool, interval: float = 0.2, vips: frozenset[str] = frozenset({VIP}), peer: str = PEER) -> set[str]:
@@ -158,7 +150,7 @@ def test_an_ipv6_vip_that_another_host_has_is_found(nodes: tuple[Node, Node]) ->
         flags = places.dad(reading.text("/proc/thread-self/net/if_inet6"))
         return any("dadfailed" in it.seen for it in places.judge_dad(flags, ["fd00::100"]))
 
-    assert until(found)
+    until(found)
 
 
 @pytest.mark.pitfall("R4")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lbminion.keepalived import marks
+from lbminion.keepalived import control, marks
 from lbminion.keepalived.control import Appeared, Control, Ended, Occurrence
 from lbminion.keepalived.ends import End
 from lbminion.keepalived.errors import ConfigRefused, FifoBlocked
@@ -282,6 +282,28 @@ async def test_the_next_minion_adopts_it_untouched(minion: Minion) -> None:
     successor.control.close()
 
 
+async def test_the_next_minion_knows_what_it_adopts_without_a_dump(
+    minion: Minion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be written where keepalived writes it: the VIP on this host tells, and a dump as soon as there is one."""
+    monkeypatch.setattr(control, "_AGAIN_SECONDS", 0.1)
+    await minion.master()
+    minion.control.close()
+    minion.node.paths.dump.unlink(missing_ok=True)
+    minion.node.paths.dump.mkdir()
+    successor = Minion(minion.node)
+    await successor.control.open()
+    assert successor.told == [Transition("web", "MASTER", 200, None)]
+    assert await successor.control.look() is None
+    minion.node.paths.dump.rmdir()
+    later = successor.control._later
+    assert later is not None
+    assert await until(later.done, _SECONDS)
+    assert await successor.control.look() is not None
+    assert successor.told == [Transition("web", "MASTER", 200, None)]
+    successor.control.close()
+
+
 @pytest.mark.parametrize(
     ("end", "fell"), [(signal.SIGTERM, End.STOPPED), (signal.SIGKILL, End.DIED)], ids=["stopped", "killed"]
 )
@@ -313,7 +335,10 @@ async def test_a_keepalived_that_was_there_before_the_minion_is_adopted(nodes: t
     assert await until(lambda: named_by(node.paths.children[0]), _SECONDS)
     minion = Minion(node)
     await minion.control.open()
-    assert marks.last_loaded(node.paths) is None
+    # Recorded at once: the times of file and process tell nothing any more when somebody sets the clock.
+    recorded = marks.last_loaded(node.paths)
+    assert recorded is not None
+    assert recorded.pid == by_hand.pid
     assert minion.control.observe() == minion.desired()
     assert (await minion.control.put(minion.desired())).action == "none"
     os.kill(by_hand.pid, signal.SIGTERM)

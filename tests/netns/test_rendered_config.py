@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import secrets
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.states.golden_clusters import FOLDERS, INTERFACES, facts_of
+from tests.waiting import until
 
 from lbstates.clusterfile import parse
 from lbstates.compile import compile_cluster
@@ -263,12 +263,13 @@ def test_a_director_whose_minion_is_dead_gives_its_vips_up_to_one_whose_minion_l
         web, mail, dns = "172.28.128.200", "172.28.128.201", "172.28.129.200"
         _until(namespaces, tmp_path, {web: [0], mail: [1], dns: [2]})
         minions[0].close()
-        after_one = _until(namespaces, tmp_path, {mail: [1], dns: [2]}, but={web: [0]})
+        _until(namespaces, tmp_path, {mail: [1], dns: [2]}, but={web: [0]})
         minions[1].close()
         minions[2].close()
-        time.sleep(12)  # no condition to wait for: nothing shall be lost when the last minion is found dead
-        held = {vip: _holders(namespaces, vip) for vip in (web, mail, dns)}
-        assert [len(where) for where in held.values()] == [1, 1, 1], (after_one, held)
+        for name in namespaces:
+            until(lambda name=name: "VRRP_Script(lbminion) failed" in _log(tmp_path, name), name)
+        # Now that the last minion is known to be dead, nothing is lost: each is somewhere, and nowhere twice.
+        _until(namespaces, tmp_path, {}, but={vip: [] for vip in (web, mail, dns)})
 
 
 @contextlib.contextmanager
@@ -286,11 +287,17 @@ def _until(
     namespaces: list[str], folder: Path, want: dict[str, list[int]], but: dict[str, list[int]] | None = None
 ) -> dict[str, list[int]]:
     """Wait until the VIPs are where they shall be, and those of `but` at one other place; returns where all are."""
-    deadline = time.monotonic() + 40
-    while True:
+
+    def look() -> dict[str, list[int]] | None:
         held = {vip: _holders(namespaces, vip) for vip in (*want, *(but or {}))}
         moved = all(len(held[vip]) == 1 and held[vip] != where for vip, where in (but or {}).items())
-        if moved and all(held[vip] == where for vip, where in want.items()):
-            return held
-        assert time.monotonic() < deadline, (held, *((folder / name / "log").read_text() for name in namespaces))
-        time.sleep(0.1)
+        return held if moved and all(held[vip] == where for vip, where in want.items()) else None
+
+    held = until(look, lambda: "\n".join(_log(folder, name) for name in namespaces), within=40)
+    assert held is not None
+    return held
+
+
+def _log(folder: Path, namespace: str) -> str:
+    """What keepalived said so far."""
+    return (folder / namespace / "log").read_text()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lbminion.keepalived.control import Control
 from lbminion.keepalived.manager import Child
+from lbminion.keepalived.waiting import until
 from lbstates.kinds.keepalived import Keepalived
 
 from .keepalived_pair import VIP, Node, pair
@@ -36,14 +35,6 @@ def text(node: Node, first: tuple[str, ...], second: tuple[str, ...]) -> str:
     return head + one("web", 51, first) + one("mail", 52, second)
 
 
-async def until(look: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Wait for something to be seen on the host."""
-    end = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < end:
-        await asyncio.sleep(0.02)
-    return found
-
-
 async def test_v16_a_vip_that_moves_to_another_instance_is_not_lost(tmp_path: Path) -> None:
     """By one reload; whatever keepalived does in between, the address is back within its elections' time."""
     third = "10.77.0.102"
@@ -56,9 +47,9 @@ async def test_v16_a_vip_that_moves_to_another_instance_is_not_lost(tmp_path: Pa
         await control.open()
         try:
             await control.put(Keepalived(text(node, (VIP, third), (OTHER,)), running=True))
-            assert await until(lambda: has(VIP) and has(OTHER) and has(third)), node.paths.log.read_text()
+            assert await until(lambda: has(VIP) and has(OTHER) and has(third), 10), node.paths.log.read_text()
             await control.put(Keepalived(text(node, (third,), (OTHER, VIP)), running=True))
-            assert await until(lambda: has(VIP) and has(OTHER) and has(third)), node.paths.log.read_text()
+            assert await until(lambda: has(VIP) and has(OTHER) and has(third), 10), node.paths.log.read_text()
             assert [has(VIP) for _ in range(20) if await asyncio.sleep(0.05) is None] == [True] * 20
         finally:
             control.close()

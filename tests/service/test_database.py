@@ -110,6 +110,28 @@ def test_a_schema_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
+def test_an_older_database_is_brought_up_to_date_step_by_step(tmp_path: Path) -> None:
+    """Each migration once, and what was in it stays."""
+    with closing(open_database(tmp_path / "a", "CREATE TABLE a (x); INSERT INTO a VALUES (1);", 1)):
+        pass
+    steps = {1: "ALTER TABLE a ADD COLUMN y DEFAULT 2;", 2: "ALTER TABLE a ADD COLUMN z DEFAULT 3;"}
+    for _ in range(2):
+        with closing(open_database(tmp_path / "a", "nonsense", 3, steps)) as connection:
+            assert connection.execute("SELECT * FROM a").fetchall() == [(1, 2, 3)]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
+    """The release before it can still be started."""
+    with closing(open_database(tmp_path / "a", "CREATE TABLE a (x);", 1)):
+        pass
+    with pytest.raises(Unusable, match="syntax error"):
+        open_database(tmp_path / "a", "nonsense", 2, {1: "ALTER TABLE a ADD COLUMN y; CREATE NONSENSE;"})
+    with pytest.raises(Unusable, match="too old"):
+        open_database(tmp_path / "a", "nonsense", 2)
+    with closing(open_database(tmp_path / "a", "nonsense", 1)) as connection:
+        assert [row[1] for row in connection.execute("PRAGMA table_info(a)")] == ["x"]
+
+
 @pytest.mark.parametrize("place", ["missing/store.sqlite", "folder", "file/store.sqlite"])
 def test_a_place_that_cannot_be_used_is_told(tmp_path: Path, place: str) -> None:
     """No such directory, a directory in the way, a file in the way."""

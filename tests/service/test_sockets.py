@@ -8,7 +8,7 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from lbservice.sockets import Message, drain, read, send
+from lbservice.sockets import MOST_BYTES, Message, drain, read, send
 
 COUNT = 30_000
 PATIENCE = 30
@@ -167,3 +167,24 @@ async def test_another_error_of_sending_is_raised(sockets: Sockets) -> None:
     push.close()
     with pytest.raises(zmq.ZMQError):
         send(push, [b"x"])
+
+
+async def test_a_batch_of_large_messages_is_short(sockets: Sockets, tmp_path: Path) -> None:
+    """What is handed over at once is dealt with at once: everything else waits for so long."""
+    receiver, sender = sockets.socket(zmq.PULL), sockets.socket(zmq.PUSH)
+    receiver.bind(f"ipc://{tmp_path}/s")
+    sender.connect(f"ipc://{tmp_path}/s")
+    got: list[int] = []
+    done = asyncio.Event()
+
+    def handle(batch: list[Message]) -> None:
+        got.append(sum(len(frame) for message in batch for frame in message))
+        if sum(got) == 30 * 2**20:
+            done.set()
+
+    reader = asyncio.create_task(read(receiver, handle))
+    for _ in range(30):
+        await sender.send(bytes(2**20))
+    await asyncio.wait_for(done.wait(), PATIENCE)
+    reader.cancel()
+    assert max(got) <= MOST_BYTES + 2**20

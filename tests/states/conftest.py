@@ -53,5 +53,9 @@ class FactsOf:
 
     def __call__(self, address: str, keepalived: str | None = "2.2.7") -> HostFacts:
         return HostFacts(
-            {"10.0.2.15": "eth0", address: "eth1"}, keepalived, "/run/lbminion/vrrp.fifo", "/run/lbminion/alive.lock"
+            {"10.0.2.15": "eth0", address: "eth1"},
+            keepalived,
+            "/run/lbminion/vrrp.fifo",
+            "/run/lbminion/alive.lock",
+            adjustments="/run/lbminion/adjustments",
         )

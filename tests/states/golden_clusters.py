@@ -23,7 +23,9 @@ def facts_of(host: Host, run: str = "/run/lbminion") -> HostFacts:
     """Facts of a host that is master of nothing, with Debian 12's keepalived and its things below `run`."""
     here = dict.fromkeys(host.addresses, host.interface or INTERFACES[0])
     mtus = dict.fromkeys(INTERFACES, 1500)
-    return HostFacts(here, "2.2.7", f"{run}/vrrp.fifo", lock=f"{run}/alive.lock", mtus=mtus)
+    return HostFacts(
+        here, "2.2.7", f"{run}/vrrp.fifo", lock=f"{run}/alive.lock", mtus=mtus, adjustments=f"{run}/adjustments"
+    )
 
 
 def addresses_of(folder: Path, host: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -172,7 +173,7 @@ def test_the_minions_life_weighs_more_than_all_ranks() -> None:
     text = render(_two(), "netology3", _facts())
     script = _block(text, "vrrp_script lbminion")
     assert 'script "/usr/bin/flock --nonblock --conflict-exit-code 0 /run/alive.lock /bin/false"' in script
-    assert "weight -15" in script
+    assert "weight -62" in script
     assert _block(text, "    track_script") == ["lbminion"]
 
 
@@ -319,3 +320,26 @@ def test_an_ipv6_vip_is_no_source_of_what_the_director_sends_itself() -> None:
     text = render(_two(vips=(Vip("fd00::200/64"),)), "netology3", _facts())
     assert "        fd00::200/64 dev eth1 preferred_lft 0\n" in text
     assert vips(text)["web"] == (Address("eth1", "fd00::200/64"),)
+
+
+@pytest.mark.pitfall("V4")
+def test_the_advertised_vip_stays_the_same_while_it_is_there() -> None:
+    """Whatever the file has before it; a state from before advertises as many as it did."""
+    head = (
+        "cluster: c\ndirectors: {d1: 10.0.0.1}\nreal_servers: {r1: 10.0.0.9}\nservices: [{vip: b, port: 80}]\nvips:\n"
+    )
+
+    def instance(octets: Mapping[str, int], before: DirectorState | None = None) -> tuple[DirectorState, VrrpInstance]:
+        vips = (f"  {name}: {{address: 10.0.0.{octet}/24, instance: web}}\n" for name, octet in octets.items())
+        state = compile_cluster(parse(head + "".join(vips), "x"), before)["director"]
+        assert isinstance(state, DirectorState)
+        return state, state.instances[0]
+
+    state, only = instance({"b": 102})
+    assert [vip.bare for vip in only.advertised] == ["10.0.0.102"]
+    state, more = instance({"a": 101, "b": 102, "c": 103}, state)
+    assert [vip.bare for vip in more.vips] == ["10.0.0.102", "10.0.0.101", "10.0.0.103"]
+    assert more.advertised == only.advertised
+    _, less = instance({"a": 101, "b": 104}, state)
+    assert [vip.bare for vip in less.advertised] == ["10.0.0.101"]
+    assert len(msgspec.structs.replace(more, advertise_first=False).advertised) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lbstates.desired import DirectorState, Host
@@ -11,16 +13,23 @@ from lbstates.keepalived_steps import reload_steps
 from lbstates.kinds.keepalived import MARKER
 from lbstates.vrrp import Vip, VrrpInstance
 
-FACTS = HostFacts({"10.0.0.1": "eth1"}, "2.2.7", "/run/fifo", "/run/lock", mtus={"eth1": 1500, "eth2": 1500})
+FACTS = HostFacts(
+    {"10.0.0.1": "eth1"},
+    "2.2.7",
+    "/run/fifo",
+    "/run/lock",
+    mtus={"eth1": 1500, "eth2": 1500},
+    adjustments="/var/lib/adjustments",
+)
 
 
-def _text(*instances: str, group: str | None = None) -> str:
+def _text(*instances: str, group: str | None = None, first: bool = False) -> str:
     """Render instances written as "name:1,2", with the last octets of their VIPs."""
     found = []
     for number, text in enumerate(instances, 1):
         name, _, octets = text.partition(":")
         addresses = tuple(Vip(f"10.0.0.{octet}/24") for octet in octets.split(","))
-        found.append(VrrpInstance(name, number, addresses, {"d1": 250}, sync_group=group))
+        found.append(VrrpInstance(name, number, addresses, {"d1": 250}, sync_group=group, advertise_first=first))
     return render(DirectorState("c", {"d1": Host("10.0.0.1")}, tuple(found), ()), "d1", FACTS)
 
 
@@ -98,3 +107,24 @@ def test_giving_a_file_back_is_one_step() -> None:
 
 def _block(text: str, head: str) -> list[str]:
     return text.partition(f"{head} {{\n")[2].partition("}")[0].split()
+
+
+@pytest.mark.pitfall("V4")
+@pytest.mark.parametrize(
+    ("old", "new", "between", "advertised"),
+    [
+        (("web:1,2,3", "mail:4"), ("web:1,3", "mail:4,2"), {"web": ["1", "3"], "mail": ["4"]}, {"1", "4"}),
+        (("web:1,2", "mail:4"), ("web:1", "mail:4,2"), {"web": ["1"], "mail": ["4"]}, {"1", "4"}),
+        (("web:1,2,3", "mail:4,5"), ("web:2,3", "mail:1,4,5"), {"web": ["2", "3"], "mail": ["4", "5"]}, {"2", "4"}),
+        (("web:1,2", "mail:4,5"), ("web:2", "mail:1,4"), {"web": ["2"], "mail": ["4"]}, {"2", "4"}),
+    ],
+)
+def test_an_instance_always_advertises_one_vip(
+    old: tuple[str, ...], new: tuple[str, ...], between: dict[str, list[str]], advertised: set[str]
+) -> None:
+    """Also between, where the one that it had is taken out; and there is no empty block."""
+    step, last = reload_steps(_text(*old, first=True), _text(*new, first=True))
+    assert last == _text(*new, first=True)
+    assert _vips(step) == between
+    assert set(re.findall(r"virtual_ipaddress \{\n\s+10\.0\.0\.(\d)/24 dev eth1\n    \}", step)) == advertised
+    assert "{\n    }" not in step

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbstates.placement import penalty, priorities, virtual_router_ids
+from lbstates.placement import adjustments, penalty, priorities, virtual_router_ids
 from lbstates.words import MAX_DIRECTORS
 
 _ADDRESSES = st.lists(
@@ -35,6 +35,73 @@ def test_v6_priorities_and_fallen_priorities_are_unique_and_valid(count: int) ->
     assert len(set(numbers)) == 2 * count
     assert all(1 <= number <= 254 for number in numbers)
     assert max(fallen) < min(ranked.values())
+
+
+States = dict[str, int]
+"""What a director's priority can be: by what operators want of it, and whether its minion is dead."""
+
+
+def _states(count: int) -> list[States]:
+    """Work out all that each director of a ranking can be."""
+    names = [f"d{i}" for i in range(count)]
+    ranked, down = priorities(names), penalty(count)
+    found = []
+    for name in names:
+        other = next((it for it in names if it != name), None)
+        wanted = {
+            "chosen": adjustments(ranked, name, ()),
+            "plain": adjustments(ranked, None, ()),
+            "beside": adjustments(ranked, other, (), stand_back=True),
+            "evacuated": adjustments(ranked, name, {name}),
+            "all evacuated": adjustments(ranked, None, names),
+        }
+        alive = {state: ranked[name] + of_all.get(name, 0) for state, of_all in wanted.items()}
+        found.append(alive | {f"dead {state}": priority - down for state, priority in alive.items()})
+    return found
+
+
+@pytest.mark.parametrize("count", range(1, MAX_DIRECTORS + 1))
+def test_whatever_operators_want_and_whoever_dies_the_order_is_right(count: int) -> None:
+    """Any two directors, in any two states: all that a combination of states of any number of them can be made of.
+
+    Who lacks its minion is below all that have theirs; who was chosen is above, who was evacuated below all others; those
+    of a kind keep their order; nobody equals anybody, and keepalived takes every number as it is.
+    """
+    found = _states(count)
+    rank = {"chosen": 3, "plain": 2, "beside": 2, "evacuated": 1, "all evacuated": 1}
+    for place, one in enumerate(found):
+        assert all(1 <= priority <= 254 for priority in one.values())
+        for other in found[place + 1 :]:
+            for mine, my_priority in one.items():
+                for theirs, their_priority in other.items():
+                    if mine.endswith("chosen") and theirs.endswith("chosen"):
+                        continue
+                    assert my_priority != their_priority
+                    if {mine.removeprefix("dead "), theirs.removeprefix("dead ")} == {"plain", "beside"}:
+                        continue  # on the way from one to the other
+                    dead = mine.startswith("dead "), theirs.startswith("dead ")
+                    ranks = rank[mine.removeprefix("dead ")], rank[theirs.removeprefix("dead ")]
+                    above = dead < (True, False) if dead[0] != dead[1] else ranks[0] >= ranks[1]
+                    assert (my_priority > their_priority) is above, (mine, my_priority, theirs, their_priority)
+
+
+@pytest.mark.parametrize("stand_back", [False, True])
+def test_only_who_is_chosen_changes_unless_all_have_to(stand_back: bool) -> None:
+    """Where nobody preempts, who is master has to see that it shall not be any more."""
+    ranked = priorities(("a", "b", "c"))
+    others = {"a": -45, "b": -45} if stand_back else {}
+    assert adjustments(ranked, "c", (), stand_back=stand_back) == {**others, "c": 24}
+
+
+def test_who_is_evacuated_is_not_chosen() -> None:
+    """It would have to leave at once; and the others have nothing to change for."""
+    ranked = priorities(("a", "b"))
+    assert adjustments(ranked, "a", {"a"}, stand_back=True) == {"a": -56}
+
+
+def test_a_director_that_the_election_does_not_have_changes_nothing() -> None:
+    """It was taken out of the cluster file after somebody chose it, or evacuated it."""
+    assert adjustments(priorities(("a", "b")), "x", {"y"}, stand_back=True) == {}
 
 
 def test_the_vrid_is_the_last_octet() -> None:

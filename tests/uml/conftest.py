@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
-from tests.guests import IGNORED, GuestRun, init, run_guest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "vagrant"))
+
+from tests.guests import IGNORED, GuestRun, init, run_guest  # noqa: E402
+
+from microvm import kernel  # noqa: E402  # found by the line above
 
 collect_ignore = IGNORED
 
@@ -23,7 +30,7 @@ def run_in_guest(share: Path, *pytest_arguments: str) -> GuestRun:
     script.write_text(init(f"mount -t hostfs none /run/share -o {share}", ["tests/uml/inside"], pytest_arguments))
     script.chmod(0o755)
     command = (
-        "linux.uml",
+        *kernel.command(),
         "mem=192M",
         "rootfstype=hostfs",
         "rootflags=/",

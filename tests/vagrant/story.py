@@ -13,8 +13,8 @@ from full_vms import FullVms  # noqa: E402  # found by the line above
 
 from microvm.errors import LabError  # noqa: E402
 from story.demo import play  # noqa: E402
+from story.five import STORY  # noqa: E402
 from story.hosts import Hosts, Unexpected  # noqa: E402
-from story.steps import STORY  # noqa: E402
 
 PATIENCE = 5.0
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbwire.codec import DEPTH, pack, unpack
+from lbwire.codec import CONTAINERS, DEPTH, pack, unpack
 from lbwire.errors import Malformed, Oversized, Refused
 
 SCALARS = (
@@ -105,6 +105,24 @@ def test_deep_nesting_is_malformed(depth: int) -> None:
     """Depth is bounded well below every recursion limit."""
     with pytest.raises(Malformed):
         unpack(b"\x91" * (depth - 1) + b"\x90")
+
+
+@pytest.mark.parametrize("member", [[], {}, [[]], {"a": 1}])
+def test_too_many_containers_are_malformed(member: object) -> None:
+    """However few bytes they take: in memory they take sixty times as many."""
+    half = [member] * (CONTAINERS // 2 + 1)
+    with pytest.raises(Malformed, match=f"more than {CONTAINERS}|exceeds"):
+        unpack(pack([half, half]))
+    with pytest.raises(Malformed, match=f"exceeds max_array_len\\({CONTAINERS}"):
+        unpack(pack([None] * (CONTAINERS + 1)))
+
+
+def test_as_many_containers_as_there_may_be_pass() -> None:
+    """The bound is exact: the outer list is one of them."""
+    assert unpack(pack([[]] * (CONTAINERS - 1))) == [[]] * (CONTAINERS - 1)
+    assert unpack(pack([[], {}]), containers=3) == [[], {}]
+    with pytest.raises(Malformed, match="more than 2"):
+        unpack(pack([[], {}]), containers=2)
 
 
 def test_nesting_up_to_the_limit_passes() -> None:

@@ -137,6 +137,8 @@ def test_oversized_is_refused() -> None:
         pack([*frame(pack(fields())), b""]),
         pack([VERSION, "key", b"", b""]),
         pack([VERSION, b"", "signed", b""]),
+        pack([[[]] * 20, b"", b"", b""]),
+        pack([None] * 17),
     ],
 )
 def test_what_is_no_frame_is_malformed(raw: bytes) -> None:
@@ -166,6 +168,7 @@ def test_what_is_no_frame_is_malformed(raw: bytes) -> None:
         b"",
         b"\xc1",
         b"\x91" * 600 + b"\x90",
+        pack([[]] * 17),
     ],
 )
 def test_signed_rubbish_is_malformed(signed: bytes) -> None:

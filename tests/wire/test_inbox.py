@@ -18,7 +18,7 @@ from lbwire.errors import (
     UnknownKey,
 )
 from lbwire.inbox import Accepted, Inbox, Memory
-from lbwire.messages import Ack, Beacon, Examine, FromMaster, Position, Reconcile, Release, State, Trial
+from lbwire.messages import Ack, Beacon, Examine, FromMaster, Position, Reconcile, Release, State, Successor, Trial
 from lbwire.topics import CLUSTER, EVERYONE, host_audience, role_audience
 
 from .conftest import HOST, Master
@@ -57,6 +57,7 @@ def test_each_type_is_accepted(inbox: Inbox, master: Master) -> None:
         ("trial", REALSERVER, Trial((HOST,), {}), {"command": 6}),
         ("beacon", EVERYONE, Beacon({"web": Position(5, 5)}), {"cluster": ""}),
         ("ack", MINE, Ack(1, 2), {"cluster": ""}),
+        ("successor", EVERYONE, Successor(1, b"s" * 32, b"t" * 40), {"cluster": ""}),
     ]
     for kind, audience, message, more in said:
         accepted = inbox.judge(master.say(kind, audience, message, **more), memory)  # type: ignore[arg-type]

@@ -26,9 +26,11 @@ from lbwire.messages import (
     Reconciled,
     Release,
     Role,
+    Rotate,
     Sample,
     State,
     Step,
+    Successor,
     Symptom,
     Trial,
     decode,
@@ -57,6 +59,9 @@ FROM_MASTER = st.one_of(
     st.builds(Trial, HOSTS, DATA),
     st.builds(Beacon, st.dictionaries(NAMES, st.builds(Position, NUMBERS, NUMBERS), max_size=3)),
     st.builds(Ack, NUMBERS, NUMBERS),
+    st.builds(
+        Successor, st.integers(1, 2**63 - 1), st.binary(min_size=32, max_size=32), st.binary(min_size=40, max_size=40)
+    ),
 )
 FROM_MINION = st.one_of(
     st.builds(Hello, TEXTS, TEXTS, NUMBERS, NUMBERS, HOLDINGS),
@@ -75,6 +80,7 @@ FROM_MINION = st.one_of(
         st.lists(TEXTS, max_size=2).map(tuple),
     ),
     st.builds(Planned, NAMES, NUMBERS, STEPS, TEXTS),
+    st.builds(Rotate, st.binary(min_size=40, max_size=40)),
     st.builds(Reconciled, NAMES, NUMBERS, STEPS, NUMBERS),
     st.builds(
         Examined,

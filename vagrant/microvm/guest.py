@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from microvm import network
+from microvm import kernel, network
 from microvm.errors import LabError
 from microvm.process import Process
 from microvm.shell import run, tail
@@ -77,8 +77,8 @@ class Guest:
             raise LabError(f"{self.host.name} is running already")
         root = self.directory / "root"
         lower = ":".join(str(path) for path in (self.directory / "own", *layers))
-        kernel = [
-            "linux.uml", f"mem={self.host.memory}M", "root=98:0", "rootfstype=hostfs", f"rootflags={root}", "ro",
+        command = [
+            *kernel.command(), f"mem={self.host.memory}M", "root=98:0", "rootfstype=hostfs", f"rootflags={root}", "ro",
             "init=/sbin/lab-init", f"ubd0={self.disk}", "con=null", "con0=null,fd:1",
             f"eth0=tuntap,{network.tap_of(self.index)},{network.mac_of(self.index)}",
             f"umid={self.host.name}", f"uml_dir={self.directory}/uml", "quiet", "systemd.log_target=console",
@@ -87,7 +87,7 @@ class Guest:
         isolate = ["ip", "netns", "exec", namespace, "unshare", "--pid", "--fork", "--kill-child", "--mount"]
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"  # where the kernel maps its RAM
         environment = dict(os.environ, TMPDIR=memory, HOME=str(self.directory))
-        words: list[str | Path] = [self.console, *isolate, "sh", "-c", START, "guest", lower, root, *kernel]
+        words: list[str | Path] = [self.console, *isolate, "sh", "-c", START, "guest", lower, root, *command]
         pid = run(["sh", "-c", LEAVE, "leave", *words], what=f"start {self.host.name}", env=environment, cwd=Path("/"))
         process = Process.of(int(pid))
         self._record.write_text(json.dumps({"pid": process.pid, "started": process.started}))

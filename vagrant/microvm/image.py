@@ -11,8 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from microvm import paths
-from microvm.packages import MODULES, kernel_version
+from microvm import kernel, paths
 from microvm.shell import run
 from microvm.topology import ROLES
 
@@ -94,7 +93,7 @@ def _init_script() -> Path:
 
 def ensure() -> Image:
     """Return the image, built when the cache lacks it. The caller holds the cache's lock. Raises ``LabError``."""
-    version = kernel_version()
+    version = kernel.version()
     directory = paths.cache() / f"image-{_digest(version)}"
     if not directory.is_dir():
         partial = directory.with_suffix(".partial")
@@ -118,7 +117,7 @@ def _build(image: Image, version: str) -> None:
         what="build the root file system of the guests (needs Debian's package mirror)",
         timeout=900,
     )
-    shutil.copytree(MODULES / version, image.root / "usr/lib/modules" / version, symlinks=True)
+    shutil.copytree(kernel.MODULES / version, image.root / "usr/lib/modules" / version, symlinks=True)
     _put(image.root / "usr/sbin/lab-init", _init_script().read_text(), 0o755)
     _put(image.root / "etc/ssh/sshd_config.d/lab.conf", SSHD)
     _put(image.root / "etc/fstab", "")

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from microvm import kernel
 from microvm.errors import LabError
 from microvm.shell import run
 
@@ -17,7 +18,9 @@ PACKAGE_OF_PROGRAM = {
     "mkfs.ext4": "e2fsprogs",
     "unshare": "util-linux",
 }
-MODULES = Path("/usr/lib/uml/modules")
+COMPILER = ("gcc", "libc6-dev")
+"""Only where the kernel needs help: see ``kernel``."""
+HEADERS = Path("/usr/include/dlfcn.h")
 
 
 def require_root() -> None:
@@ -37,7 +40,10 @@ def require_devices() -> None:
 def missing_packages() -> list[str]:
     """Return the Debian packages whose programs are not on this machine."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return [package for program, package in PACKAGE_OF_PROGRAM.items() if not shutil.which(program, path=path)]
+    found = [package for program, package in PACKAGE_OF_PROGRAM.items() if not shutil.which(program, path=path)]
+    if kernel.has_amx() and not (shutil.which("cc", path=path) and HEADERS.exists()):
+        found += COMPILER
+    return found
 
 
 def install(packages: list[str]) -> None:
@@ -55,11 +61,3 @@ def install(packages: list[str]) -> None:
         # The usual cause on a fresh machine: package lists that were never fetched, or are too old.
         run([*apt, "update"], what="fetch Debian's package lists", timeout=300, env=env)
         run([*apt, "install", *packages], what=f"install {names}", timeout=600, env=env)
-
-
-def kernel_version() -> str:
-    """Return the version of the User-Mode Linux kernel, whose modules lie under ``MODULES``. Raises ``LabError``."""
-    version = run(["linux.uml", "--version"], what="read the version of the User-Mode Linux kernel").strip()
-    if not (MODULES / version).is_dir():
-        raise LabError(f"{MODULES / version} is missing: reinstall the package user-mode-linux")
-    return version

@@ -16,7 +16,7 @@ from typing import Any
 from microvm.errors import LabError
 from microvm.lab import Lab
 from microvm.packages import require_root
-from story import steps, three
+from story import five, three
 from story.cast import FIVE, THREE
 from story.hosts import Hosts, Unexpected
 from story.steps import Step
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="   %(message)s", stream=sys.stderr)
     begin = time.monotonic()
     report: dict[str, Any] = {"steps": [], "passed": False}
-    story, cast = (three.STORY, THREE) if arguments.three else (steps.STORY, FIVE)
+    story, cast = (three.STORY, THREE) if arguments.three else (five.STORY, FIVE)
     machines = "six" if arguments.three else "five"
     lab = None
     try:
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if report["passed"] else 1
 
 
-def play(hosts: Hosts, report: dict[str, Any], story: Sequence[Step] = steps.STORY) -> None:
+def play(hosts: Hosts, report: dict[str, Any], story: Sequence[Step] = five.STORY) -> None:
     """Play every step and print its line; raises what the first step that failed raised."""
     for number, step in enumerate(story, 1):
         print(f"{number:2}. {step.__doc__}", flush=True)

@@ -5,7 +5,7 @@ A step raises `Unexpected` when the cluster is not as it should be. The steps bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -241,20 +241,3 @@ def push_again(hosts: Hosts) -> Outcome:
         seconds=pushed["seconds"],
         figures={"generation": pushed["generation"]},
     )
-
-
-STORY: Final[Sequence[Step]] = (
-    start_master,
-    join,
-    plan,
-    push,
-    balance,
-    stats,
-    fail_over,
-    respect_stop,
-    show_events,
-    come_back,
-    lose_vip,
-    empty_table,
-    push_again,
-)

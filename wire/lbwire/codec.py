@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeAlias
 
 import msgpack
@@ -20,6 +20,10 @@ LIMIT: Final = 8 * 1024 * 1024
 
 DEPTH: Final = 32
 """Containers inside containers: our messages need 8, and encoders further on must never meet their recursion limit."""
+
+CONTAINERS: Final = 250_000
+"""Lists and maps in one message, and members of one of them: a role with 20,000 destinations has 30,000. In memory a
+list or map takes sixty times its byte on the wire and more."""
 
 # The first bytes of a float64 or float32 that is NaN or infinite. Text may hold them too, so a hit is only a suspicion;
 # without one nothing has to be looked at value by value.
@@ -43,17 +47,26 @@ def pack(value: Any) -> bytes:  # noqa: ANN401 - plain values of any shape
     return packed
 
 
-def unpack(raw: bytes, *, limit: int = LIMIT) -> Any:  # noqa: ANN401 - plain values of any shape
+def unpack(raw: bytes, *, limit: int = LIMIT, containers: int = CONTAINERS) -> Any:  # noqa: ANN401 - plain values of any shape
     """Decode exactly one value that fills `raw`.
 
     Raises `Oversized` beyond `limit` bytes and `Malformed` for anything that is not plain msgpack: trailing bytes,
-    truncation, extension types, keys that are not text, text that is not UTF-8, NaN and infinity, and containers nested
-    deeper than `DEPTH`.
+    truncation, extension types, keys that are not text, text that is not UTF-8, NaN and infinity, containers nested
+    deeper than `DEPTH`, and more than `containers` of them, or members in one of them.
     """
     if len(raw) > limit:
         raise Oversized(f"{len(raw)} bytes, the limit is {limit}")
     try:
-        value = msgpack.unpackb(raw, raw=False, ext_hook=_refuse_extension, max_ext_len=0)
+        value = msgpack.unpackb(
+            raw,
+            raw=False,
+            ext_hook=_refuse_extension,
+            max_ext_len=0,
+            max_array_len=containers,
+            max_map_len=containers,
+            # Each takes a byte at least, so that there is nothing to count in what is short.
+            **(_counting(containers) if len(raw) > containers else {}),
+        )
     except (ValueError, RecursionError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise Malformed(f"not msgpack: {error or type(error).__name__}") from error
     _check_shape(value)
@@ -64,6 +77,18 @@ def unpack(raw: bytes, *, limit: int = LIMIT) -> Any:  # noqa: ANN401 - plain va
 
 def _refuse_extension(code: int, _data: bytes) -> NoReturn:
     raise ValueError(f"extension type {code}")
+
+
+def _counting(most: int) -> dict[str, Callable[[Container], Container]]:
+    """Make hooks that end the decoding when there are too many containers, before all of them are built."""
+    left = iter(range(most))
+
+    def count(container: Container) -> Container:
+        if next(left, None) is None:
+            raise ValueError(f"more than {most} lists and maps")
+        return container
+
+    return {"list_hook": count, "object_hook": count}
 
 
 def _check_shape(value: object) -> None:

@@ -25,13 +25,14 @@ VERSION: Final = 1
 DOMAIN: Final = b"lbmaster envelope 1\x00"
 """Keeps a signature made for another purpose with the same key from passing as an envelope's."""
 
-TYPES: Final = frozenset({"state", "release", "reconcile", "trial", "examine", "beacon", "ack"})
+TYPES: Final = frozenset({"state", "release", "reconcile", "trial", "examine", "beacon", "ack", "successor"})
 
 KEY_ID_BYTES: Final = 8
-SIGNATURE_BYTES: Final = 64
 NUMBER_LIMIT: Final = 2**63
 
 _FRAME_FIELDS: Final = 4
+_MOST_FIELDS: Final = 16
+"""Of a frame or of what is signed, in versions to come, too. What a stranger can send is not built before it is known."""
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -74,7 +75,7 @@ def unseal(raw: bytes, keys: Keys, *, limit: int = LIMIT) -> Envelope:
     Raises, in this order of checks: `Oversized`, `Malformed`, `UnknownVersion`, `UnknownKey`, `BadSignature`, and,
     for what was signed by a trusted key all the same, `Malformed` and `UnknownType`.
     """
-    frame = unpack(raw, limit=limit)
+    frame = unpack(raw, limit=limit, containers=_MOST_FIELDS)
     if not isinstance(frame, list) or not frame:
         raise Malformed("an envelope is a list")
     version = frame[0]
@@ -93,9 +94,17 @@ def unseal(raw: bytes, keys: Keys, *, limit: int = LIMIT) -> Envelope:
     return _decode(raw, frame, signed)
 
 
+def signer(raw: bytes) -> bytes:
+    """Tell which key signed an envelope that was verified: its id."""
+    frame = unpack(raw)
+    if not isinstance(frame, list) or len(frame) != _FRAME_FIELDS or not isinstance(frame[1], bytes):
+        raise Malformed("an envelope is [version, key id, signed, signature]")
+    return frame[1]
+
+
 def _decode(raw: bytes, frame: list[object], signed: bytes) -> Envelope:
     try:
-        envelope = msgspec.convert(unpack(signed), Envelope)
+        envelope = msgspec.convert(unpack(signed, containers=_MOST_FIELDS), Envelope)
     except msgspec.ValidationError as error:
         raise Malformed(f"not an envelope: {error}") from error
     if pack(frame) != raw or pack(msgspec.to_builtins(envelope, builtin_types=(bytes,))) != signed:

@@ -32,6 +32,12 @@ class UnknownVersion(Refused):
     reason = "unknown_version"
 
 
+class StaleSuccessor(Refused):
+    """Keys of a master that were announced before those that are known, or other ones under the same number."""
+
+    reason = "stale_successor"
+
+
 class UnknownKey(Refused):
     """Signed with a key that is not trusted here: another master's."""
 

@@ -1,13 +1,12 @@
-"""The types of event and what each carries: the schema that subscribers rely on.
+"""What each type of event carries that a host tells of itself: the schema that subscribers rely on.
 
-`docs/events.md` is the same table for people; a test compares the two. A type's name and the meaning of its fields
-never change; fields may be added. Everything that is true of a host comes from its minion; the types marked *master*
-are conclusions that the master draws.
+A type's name and the meaning of its fields never change; fields may be added. What it tells of real servers' health is in
+`health_events`, what the master concludes in `conclusions`, the table of all types in `event_types`.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 import msgspec
 
@@ -31,40 +30,6 @@ class VrrpTransition(Data, frozen=True):
     previous: str
     priority: int
     vips: tuple[str, ...] = ()
-
-
-class SplitBrain(Data, frozen=True):
-    """*master*: more than one director says MASTER for one VRRP instance, for longer than a handover takes."""
-
-    TYPE: ClassVar[str] = "vrrp.split_brain"
-    instance: str
-    masters: tuple[str, ...]
-
-
-class SplitBrainEnded(Data, frozen=True):
-    """*master*: at most one director says MASTER again; `seconds` since the split was reported."""
-
-    TYPE: ClassVar[str] = "vrrp.split_brain_ended"
-    instance: str
-    masters: tuple[str, ...]
-    seconds: float
-
-
-class Failover(Data, frozen=True):
-    """*master*: a VIP's MASTER moved from one director ("": nobody known) to another, and the cluster was compared.
-
-    `seconds`: from the transition's arrival at the master until the last reachable minion had reconciled. `healed`
-    lists, per host, what was repaired then; `silent` the hosts that did not answer in time.
-    """
-
-    TYPE: ClassVar[str] = "failover"
-    instance: str
-    vips: tuple[str, ...]
-    source: str
-    target: str
-    seconds: float
-    healed: dict[str, Steps]
-    silent: tuple[str, ...]
 
 
 class DriftFound(Data, frozen=True):
@@ -204,23 +169,6 @@ class MinionStarted(Data, frozen=True):
     product: str
 
 
-class MinionOnline(Data, frozen=True):
-    """*master*: a minion is heard of, for the first time or again after it was lost."""
-
-    TYPE: ClassVar[str] = "minion.online"
-    product: str
-    host: str = ""
-
-
-class MinionLost(Data, frozen=True):
-    """*master*: a minion's lease ran out; `roles` (VRRP instance -> state last heard) are unknown from now on."""
-
-    TYPE: ClassVar[str] = "minion.lost"
-    silent_seconds: float
-    roles: dict[str, str]
-    host: str = ""
-
-
 class MessageRefused(Data, frozen=True):
     """A message was dropped and changed nothing; `count` of this reason since the last such event."""
 
@@ -230,69 +178,24 @@ class MessageRefused(Data, frozen=True):
     count: int
 
 
-class PushStarted(Data, frozen=True):
-    """*master*: a new generation was signed, stored and broadcast to these hosts."""
+class EventsLost(Data, frozen=True):
+    """Events were given up for want of room, the least important first, of those the oldest; `types`: how many of each.
 
-    TYPE: ClassVar[str] = "push.started"
-    generation: int
-    hosts: tuple[str, ...]
-    by: str
+    All that it counts happened before it. `since` and `until`: the host's clock when the first and the last of them
+    happened (Unix, s). The master tells so of its own (`minion` ""), and of what is no longer in its journal (sequence 0):
+    there `types` are those it may concern, and at most how many of each.
+    """
 
-
-class PushFinished(Data, frozen=True):
-    """*master*: a push ended; `outcome` is converged or failed, `problems` maps a host to what went wrong there."""
-
-    TYPE: ClassVar[str] = "push.finished"
-    generation: int
-    outcome: str
-    seconds: float
-    problems: dict[str, str]
+    TYPE: ClassVar[str] = "events.lost"
+    count: int
+    types: dict[str, int]
+    since: float
+    until: float
 
 
-class KeyPending(Data, frozen=True):
-    """*master*: an unknown minion asks to join; nothing is sent to it until its key is accepted."""
+class MasterSuccessor(Data, frozen=True):
+    """This minion has learned the master's next keys (`state` learned), or trusts only them from now on (adopted)."""
 
-    TYPE: ClassVar[str] = "key.pending"
+    TYPE: ClassVar[str] = "master.successor"
     fingerprint: str
-    host: str = ""
-
-
-class KeyAccepted(Data, frozen=True):
-    """*master*: a minion's key was accepted, by an operator or by a token."""
-
-    TYPE: ClassVar[str] = "key.accepted"
-    fingerprint: str
-    by: str
-    host: str = ""
-
-
-class KeyRevoked(Data, frozen=True):
-    """*master*: a minion's key was rejected or revoked."""
-
-    TYPE: ClassVar[str] = "key.revoked"
-    fingerprint: str
-    host: str = ""
-
-
-EVENT_TYPES: Final[dict[str, type[Data]]] = {
-    data.TYPE: data
-    for data in (
-        VrrpTransition, SplitBrain, SplitBrainEnded, Failover,
-        DriftFound, DriftHealed, DriftUnhealed, DriftGone, DriftContested, DriftSettled, Foreign,
-        Adopted, StateStaged, StateApplied, StateRefused,
-        KeepalivedStarted, KeepalivedStopped, KeepalivedDied, ConfigReplaced,
-        MinionStarted, MinionOnline, MinionLost, MessageRefused,
-        PushStarted, PushFinished, KeyPending, KeyAccepted, KeyRevoked,
-    )
-}  # fmt: skip
-
-
-def encode_data(data: Data) -> dict[str, Any]:
-    """Turn the data of an event into plain values, as `Event.data` carries them."""
-    plain: dict[str, Any] = msgspec.to_builtins(data)
-    return plain
-
-
-def decode_data(event_type: str, plain: dict[str, Any]) -> Data:
-    """Turn plain values back; raises `KeyError` for an unknown type, `msgspec.ValidationError` for other shapes."""
-    return msgspec.convert(plain, EVENT_TYPES[event_type])
+    state: str

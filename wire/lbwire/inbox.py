@@ -12,7 +12,7 @@ The rules, in the order in which they are checked:
 5. A command number (release, reconcile, trial, examine) is higher than every one before it in that cluster.
 
 A refused message raises and changes nothing. Beacons and acks carry only numbers that the receiver compares with its
-own and so need no memory.
+own and so need no memory; the number of a successor is kept beside the keys that it announces.
 """
 
 from __future__ import annotations
@@ -27,14 +27,20 @@ from .errors import ConflictingGeneration, Malformed, RepeatedCommand, StaleGene
 from .messages import Examine, FromMaster, Reconcile, Release, State, Trial, open_payload
 from .topics import CLUSTER, EVERYONE, ROLE_AUDIENCES, host_audience
 
+CLUSTERLESS: Final = frozenset({"beacon", "ack", "successor"})
+"""Types that concern no cluster."""
 COMMANDS: Final = frozenset({"release", "reconcile", "trial", "examine"})
 
 
 class Held(msgspec.Struct, frozen=True):
-    """The newest state accepted for one audience: its generation, and the SHA-256 of its payload."""
+    """The newest state accepted for one audience: its generation, and the SHA-256 of its payload.
+
+    `named`: it names this host; if not, it takes the role from the host.
+    """
 
     generation: int
     digest: bytes
+    named: bool = True
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -69,7 +75,7 @@ class Inbox(msgspec.Struct, frozen=True):
         message = open_payload(envelope)
         self._check_membership(envelope, message, memory)
         if isinstance(message, State):
-            return _judge_state(envelope, message, memory)
+            return _judge_state(envelope, message, memory, named=self.host in message.hosts)
         if envelope.type in COMMANDS:
             return _judge_command(envelope, message, memory)
         return Accepted(envelope, message, memory)
@@ -84,10 +90,11 @@ class Inbox(msgspec.Struct, frozen=True):
             "examine": {CLUSTER, mine},
             "beacon": {EVERYONE},
             "ack": {mine},
+            "successor": {EVERYONE},
         }[envelope.type]
         if envelope.audience not in allowed:
             raise UnknownAudience(f"a {envelope.type} for {envelope.audience!r} is not for {self.host}")
-        if bool(envelope.cluster) == (envelope.type in {"beacon", "ack"}):
+        if bool(envelope.cluster) == (envelope.type in CLUSTERLESS):
             raise Malformed(f"a {envelope.type} with the cluster {envelope.cluster!r}")
 
     def _check_membership(self, envelope: Envelope, message: FromMaster, memory: Memory) -> None:
@@ -99,7 +106,7 @@ class Inbox(msgspec.Struct, frozen=True):
                 raise UnknownAudience(f"{self.host} holds no state of {envelope.cluster}")
 
 
-def _judge_state(envelope: Envelope, message: State, memory: Memory) -> Accepted:
+def _judge_state(envelope: Envelope, message: State, memory: Memory, *, named: bool) -> Accepted:
     if envelope.generation == 0:
         raise Malformed("generations begin with 1")
     digest = hashlib.sha256(envelope.payload).digest()
@@ -112,7 +119,7 @@ def _judge_state(envelope: Envelope, message: State, memory: Memory) -> Accepted
             raise ConflictingGeneration(f"another content for generation {held.generation}")
         return Accepted(envelope, message, memory, repeated=True)
     states = memory.states | {
-        envelope.cluster: of_cluster | {envelope.audience: Held(envelope.generation, digest)},
+        envelope.cluster: of_cluster | {envelope.audience: Held(envelope.generation, digest, named)},
     }
     return Accepted(envelope, message, msgspec.structs.replace(memory, states=states))
 

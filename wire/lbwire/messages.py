@@ -83,6 +83,17 @@ class Ack(FromMaster, frozen=True):
     sequence: Number
 
 
+class Successor(FromMaster, frozen=True):
+    """The keys that will take the place of the master's, signed by the one that is trusted now.
+
+    `number` grows with each announcement; `signing` is an Ed25519 public key (raw), `transport` a CURVE one (Z85).
+    """
+
+    number: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    signing: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    transport: Annotated[bytes, Meta(min_length=40, max_length=40)]
+
+
 MASTER_TYPES: Final[dict[str, type[FromMaster]]] = {
     "state": State,
     "release": Release,
@@ -91,6 +102,7 @@ MASTER_TYPES: Final[dict[str, type[FromMaster]]] = {
     "examine": Examine,
     "beacon": Beacon,
     "ack": Ack,
+    "successor": Successor,
 }
 
 
@@ -142,6 +154,7 @@ class Holding(msgspec.Struct, frozen=True):
 class Hello(FromMinion, frozen=True, tag="hello"):
     """Sent on every (re)connection, and whenever a beacon shows that something was missed.
 
+    `successor`: the number of the last keys of the master that it has learned of (0: only those that it joined with).
     `boot` and `oldest` name the first event that the minion still keeps; `sequence` is 0 when there is none.
     """
 
@@ -150,6 +163,7 @@ class Hello(FromMinion, frozen=True, tag="hello"):
     boot: Number
     sequence: Number
     holdings: dict[Name, Holding]
+    successor: Number = 0
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -164,10 +178,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Events(FromMinion, frozen=True, tag="events"):
-    """Events in order, each following the one before it.
+    """Events in order. Numbers that are missing between them were given up, and an `events.lost` counts them.
 
-    `after_boot` and `after_sequence` name the event before the first of these (0, 0: there is none that is still
-    kept), so that the master can see a gap.
+    `after_boot` and `after_sequence` name the event that was sent before the first of these (0, 0: none), so that the
+    master sees when a message did not arrive.
     """
 
     after_boot: Number
@@ -210,6 +224,22 @@ class Role(msgspec.Struct, frozen=True):
     vips: tuple[str, ...] = ()
 
 
+class Health(msgspec.Struct, frozen=True):
+    """What this host knows of the health of services; what is well is not named.
+
+    On a director: `failing` by the identity of a destination, with the reason; `unproven` destinations wait for their
+    first verdict; `frozen` and `sorry` are services; `suspected` destinations get connections that never establish.
+    On a real server: `silent` are endpoints ("tcp VIP:port") where nothing listens.
+    """
+
+    failing: dict[str, Text] = {}
+    unproven: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    sorry: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+
+
 class Sample(FromMinion, frozen=True, tag="sample"):
     """The newest figures and roles; renews the lease on what is known of this host. None is kept for later.
 
@@ -228,6 +258,7 @@ class Sample(FromMinion, frozen=True, tag="sample"):
     number: Number = 0
     full: bool = True
     gone: tuple[str, ...] = ()
+    health: Health = Health()
 
 
 class Planned(FromMinion, frozen=True, tag="planned"):
@@ -275,7 +306,13 @@ class Examined(FromMinion, frozen=True, tag="examined"):
     error: Text = ""
 
 
-MINION_MESSAGE: TypeAlias = Hello | Events | Sample | Planned | Reconciled | Examined
+class Rotate(FromMinion, frozen=True, tag="rotate"):
+    """This minion will use another key (CURVE, Z85) from now on; the connection that says so proves the one it has."""
+
+    public: Annotated[bytes, Meta(min_length=40, max_length=40)]
+
+
+MINION_MESSAGE: TypeAlias = Hello | Events | Sample | Planned | Reconciled | Examined | Rotate
 
 
 def encode(message: FromMinion) -> bytes:

@@ -1,6 +1,8 @@
 """What the master answers, typed: the CLI's view of the control protocol.
 
 Unknown fields are skipped and missing ones have a default, so that a CLI can talk to a master of the next release.
+Here are what all answers have in common, and those that are about neither pushes (`answers_rollout`) nor how clusters are
+(`answers_status`).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from lbmaster.conversation import Json, NotUnderstood
+from lbmaster.protocol import Json, NotUnderstood
 from lbwire.messages import Statistics, Step
 
 Steps = tuple[Step, ...]
@@ -21,7 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Finding(Answer, frozen=True):
-    """Something in the cluster file: `severity` is error or warning; `line` 0 means the file as a whole."""
+    """Something in the cluster file: `severity` is error, warning or info; `line` 0 means the file as a whole."""
 
     wrong: str
     right: str = ""
@@ -41,10 +43,34 @@ class Key(Answer, frozen=True):
     address: str | None = ""
 
 
+class ClientKey(Key, frozen=True):
+    """The key of a person or program that asks over the network."""
+
+    role: str = ""
+
+
+class ClientMade(Answer, frozen=True):
+    """The answer to keys.client: where the key is to be used."""
+
+    port: int
+    master: str
+    fingerprint: str
+
+
 class Keys(Answer, frozen=True):
     """The answer to keys.list."""
 
     keys: tuple[Key, ...]
+    clients: tuple[ClientKey, ...] = ()
+
+
+class Standing(Answer, frozen=True):
+    """The answer to keys.rotate, keys.rotation and keys.finish; `number` 0: nothing is announced."""
+
+    number: int
+    fingerprint: str
+    learned: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class Token(Answer, frozen=True):
@@ -67,98 +93,6 @@ class Plan(Answer, frozen=True):
     cluster: str
     hosts: dict[str, PlannedHost]
     findings: tuple[Finding, ...] = ()
-
-
-class PushNote(Answer, frozen=True):
-    """One happening of a rollout, of a host or (`host` "") of all `hosts`; `steps` is how many changes, or which."""
-
-    phase: str
-    host: str | None = ""
-    hosts: tuple[str, ...] = ()
-    generation: int | None = 0
-    wave: int | str | None = None
-    steps: int | Steps | None = None
-    error: str | None = ""
-    seconds: float | None = None
-
-    @property
-    def changes(self) -> int | None:
-        return sum(step.count for step in self.steps) if isinstance(self.steps, tuple) else self.steps
-
-
-class PushedHost(Answer, frozen=True):
-    """How a host ended."""
-
-    state: str
-    steps: Steps = ()
-    seconds: float | None = None
-    problem: str | None = ""
-
-
-class Push(Answer, frozen=True):
-    """The answer to push; `outcome` is converged or failed."""
-
-    cluster: str
-    generation: int
-    outcome: str
-    hosts: dict[str, PushedHost]
-    seconds: float = 0.0
-    findings: tuple[Finding, ...] = ()
-
-
-class Vip(Answer, frozen=True):
-    """Who holds a VIP. More than one of `masters` is a split brain."""
-
-    instance: str = ""
-    holder: str | None = None
-    masters: tuple[str, ...] = ()
-
-
-class HostRole(Answer, frozen=True):
-    """What a director is in one VRRP instance."""
-
-    state: str
-    priority: int | None = 0
-
-
-class Host(Answer, frozen=True):
-    """One host of a cluster. `last_seen`: seconds ago (None: never). `drift`: changes found and not healed."""
-
-    role: str = ""
-    online: bool = False
-    last_seen: float | None = None
-    staged: int = 0
-    applied: int = 0
-    drift: int = 0
-    roles: dict[str, HostRole] = {}
-    keepalived: str | None = ""
-    product: str | None = ""
-    note: str | None = ""
-
-
-class Rollout(Answer, frozen=True):
-    """A push on its way."""
-
-    generation: int = 0
-    phase: str = ""
-
-
-class Cluster(Answer, frozen=True):
-    """One cluster as the master knows it; `released` is the generation that its hosts shall have applied."""
-
-    generation: int = 0
-    released: int = 0
-    vips: dict[str, Vip] = {}
-    rollout: Rollout | None = None
-    hosts: dict[str, Host] = {}
-
-
-class Status(Answer, frozen=True):
-    """The answer to status; `time` is the master's clock."""
-
-    clusters: dict[str, Cluster]
-    time: float = 0.0
-    unassigned: tuple[str, ...] = ()
 
 
 class DirectorFigures(Answer, frozen=True):

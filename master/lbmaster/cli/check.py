@@ -60,14 +60,14 @@ def check(file: str, strict: bool, as_json: bool) -> int:
 
     checked = find(text)
     errors = sum(finding.severity == "error" for finding in checked.findings)
-    refused = errors or (strict and checked.findings)
+    warnings = sum(finding.severity == "warning" for finding in checked.findings)
+    refused = errors or (strict and warnings)
     code = exits.USAGE if refused else exits.OK
     if as_json:
         name = checked.cluster.cluster if checked.cluster else None
         show_json({"file": file, "cluster": name, "findings": [asdict(finding) for finding in checked.findings]})
         return code
     findings = tuple(Finding(**asdict(finding)) for finding in checked.findings)
-    warnings = len(findings) - errors
     verdict = count(errors, "error") if errors else "not right by --strict" if refused else "right"
     also = f", {count(warnings, 'warning')}" if warnings else ""
     show((*finding_lines(findings, file), Line(f"{file}: {verdict}{also}", "bad" if refused else "good")))

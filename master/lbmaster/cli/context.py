@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from lbmaster import conversation
-from lbmaster.conversation import Json
+from lbmaster import conversation, protocol
+from lbmaster.protocol import Json, Where
 
 from . import exits
 
@@ -44,6 +44,8 @@ class Settings:
 
     socket: Path | None = None
     config: Path | None = None
+    master: str | None = None
+    key: Path | None = None
 
     @property
     def config_file(self) -> Path:
@@ -60,18 +62,40 @@ class Settings:
             raise Failure(str(error), exits.USAGE, "bad_config") from error
 
     @property
+    def control(self) -> Where:
+        """Over the network with --key or --master, else at the control socket. Raises `Failure` for a bad key."""
+        if self.key is None and self.master is None:
+            return self.control_socket
+        if self.key is None:
+            raise Failure(
+                "a master on another host is asked with a key: name its file with --key", exits.USAGE, "no_key"
+            )
+        from lbmaster.network import BadKey, read_key  # noqa: PLC0415 - only needed over the network
+
+        try:
+            return read_key(self.key, self.master or "")
+        except BadKey as error:
+            raise Failure(str(error), exits.USAGE, "bad_key") from error
+
+    @property
     def control_socket(self) -> Path:
         """--socket, else where the file given as --config puts it, else the default."""
         if self.socket is not None:
             return self.socket
         if self.config is not None:
             return self.load().control_socket
-        return conversation.CONTROL_SOCKET
+        return protocol.CONTROL_SOCKET
+
+    @property
+    def events(self) -> Where:
+        """Over the network as any request, else at the subscribers' socket."""
+        where = self.control
+        return where if isinstance(where, protocol.Remote) else self.events_socket
 
     @property
     def events_socket(self) -> Path:
         """The subscribers' socket lies beside the control socket; more people may open it."""
-        return self.control_socket.with_name(conversation.EVENTS_SOCKET.name)
+        return self.control_socket.with_name(protocol.EVENTS_SOCKET.name)
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
@@ -93,21 +117,21 @@ def ask(
     given = (arguments or {}).get("timeout")
     patience = 30.0 + (given if isinstance(given, int | float) else 0.0)
     try:
-        return conversation.call(verb, arguments, socket=settings.control_socket, patience=patience, on_note=on_note)
-    except conversation.ConversationError as error:
+        return conversation.call(verb, arguments, socket=settings.control, patience=patience, on_note=on_note)
+    except protocol.ConversationError as error:
         raise failure(error, str((arguments or {}).get("file", ""))) from error
 
 
-def failure(error: conversation.ConversationError, file: str = "") -> Failure:
+def failure(error: protocol.ConversationError, file: str = "") -> Failure:
     """Turn what went wrong with the master into the end of the command; `file` is what findings are about."""
     match error:
-        case conversation.RequestRefused():
+        case protocol.RequestRefused():
             return Failure(str(error), exits.of_refusal(error.kind), error.kind, error.findings, file)
-        case conversation.Unreachable():
+        case protocol.Unreachable():
             return Failure(str(error), exits.NO_MASTER, "unreachable")
-        case conversation.BrokenOff():
+        case protocol.BrokenOff():
             return Failure(str(error), exits.NO_MASTER, "broken_off")
-        case conversation.Oversized():
+        case protocol.Oversized():
             return Failure(str(error), exits.USAGE, "oversized")
         case _:
             return Failure(str(error), exits.FAILED, "not_understood")

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from lbmaster import conversation
+from lbmaster import protocol
 
 from . import exits
 from .context import Settings, failure, json_option, pass_settings
@@ -63,14 +62,14 @@ def events(
 
     from lbmaster import client  # noqa: PLC0415
 
-    path = settings.events_socket
+    where = settings.events
     newest = NEWEST if since is None and not follow else None
 
     async def run() -> None:
         if follow:
-            await _reachable(path)
+            await _reachable(where)
         stream = client.events(
-            since, follow=follow, types=types, hosts=hosts, cluster=cluster, limit=limit or newest, socket=path
+            since, follow=follow, types=types, hosts=hosts, cluster=cluster, limit=limit or newest, socket=where
         )
         async with aclosing(stream):
             async for event in stream:
@@ -78,15 +77,15 @@ def events(
 
     try:
         asyncio.run(run())
-    except conversation.ConversationError as error:
+    except protocol.ConversationError as error:
         raise failure(error) from error
 
 
-async def _reachable(path: Path) -> None:
+async def _reachable(where: protocol.Where) -> None:
     """Say at once when no master runs: a client waits for it, a person wants to know."""
     from lbmaster import client  # noqa: PLC0415 - asyncio takes its time
 
-    async for _ in client.events(follow=False, limit=0, socket=path):
+    async for _ in client.events(follow=False, limit=0, socket=where):
         pass
 
 

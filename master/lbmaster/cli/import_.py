@@ -197,7 +197,8 @@ def _report(
         show_json({"output": output, "text": text, "remarks": said, "findings": [asdict(one) for one in findings]})
         return
     lines = [Line(one.describe(), _TONES[one.severity]) for one in remarks if everything or one.severity != "info"]
-    lines += [Line(one.describe(output or "-"), _TONES[one.severity]) for one in findings]
+    shown = [one for one in findings if everything or one.severity != "info"]
+    lines += [Line(one.describe(output or "-"), _TONES[one.severity]) for one in shown]
     lines.append(Line(_summary(remarks, findings, output), "bad" if _bad(remarks, findings) else "good"))
     if output is not None:
         show(tuple(lines))

@@ -13,14 +13,18 @@ from .check import check, schema
 from .context import Settings
 from .daemon import init, serve
 from .doctor import doctor
+from .drain import drain, undrain
 from .events import events
 from .import_ import import_
 from .keys import keys
+from .maintenance import maintenance
 from .plan import plan
 from .push import push
+from .rollout import diff, history, rollback, rollout
 from .show import show
 from .stats import stats
 from .status import reconcile, status
+from .switchover import evacuate, switchover
 from .verb import Family, Verb
 
 
@@ -39,9 +43,23 @@ from .verb import Family, Verb
     show_envvar=True,
     help="The master's configuration; says where its socket is, too. [default: /etc/lbmaster/master.toml]",
 )
+@click.option(
+    "--master",
+    metavar="HOST[:PORT]",
+    envvar="LBMASTER_MASTER",
+    show_envvar=True,
+    help="A master on another host; needs --key. [default: the address in the key file]",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    envvar="LBMASTER_KEY",
+    show_envvar=True,
+    help="Ask over the network, with this key of `lbmaster keys client`.",
+)
 @click.version_option(package_name="lbmaster", prog_name="lbmaster")
 @click.pass_context
-def main(ctx: click.Context, socket: Path | None, config: Path | None) -> None:
+def main(ctx: click.Context, socket: Path | None, config: Path | None, master: str | None, key: Path | None) -> None:
     """One file for a cluster of Linux load balancers: push it, and every host makes itself so.
 
     Commands ask the running master by its socket, so most of them need root. Tables are for terminals: in a pipe
@@ -58,7 +76,7 @@ def main(ctx: click.Context, socket: Path | None, config: Path | None) -> None:
       lbmaster status
       lbmaster events --follow
     """
-    ctx.obj = Settings(socket, config)
+    ctx.obj = Settings(socket, config, master, key)
 
 
 @click.command(cls=Verb)
@@ -87,10 +105,19 @@ for command in (
     show,
     plan,
     push,
+    rollout,
+    history,
+    diff,
+    rollback,
     status,
     stats,
     events,
     doctor,
+    drain,
+    undrain,
+    switchover,
+    evacuate,
+    maintenance,
     reconcile,
     completion,
 ):

@@ -49,7 +49,7 @@ def host_document(view: HostView) -> dict[str, Any]:
         specification = msgspec.to_builtins(resource)
         specification.pop("type", None)
         resources[KIND_OF[type(resource)].name].append({"identity": resource.identity, **specification})
-    configurations = [resource.config for resource in view.resources if isinstance(resource, Keepalived)]
+    configurations = [resource.shown for resource in view.resources if isinstance(resource, Keepalived)]
     return {
         "host": view.host,
         "cluster": view.cluster,
@@ -73,7 +73,7 @@ def _sections(resources: Sequence[Resource]) -> Iterator[tuple[str, list[str]]]:
 def _lines(resource: Resource) -> list[str]:
     match resource:
         case Keepalived():
-            return resource.config.splitlines()
+            return resource.shown.splitlines()
         case Sysctl():
             return [f"{resource.key} = {resource.value}"]
         case _:

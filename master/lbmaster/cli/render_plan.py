@@ -8,12 +8,14 @@ from typing import Final
 
 from lbwire.messages import Step
 
-from .answers import Finding, Plan, Push, Reconciled
+from .answers import Finding, Plan, Reconciled
+from .answers_rollout import Push
 from .page import Line, Page, Tone
 from .text import count, seconds
 
 SIGNS: Final[dict[str, tuple[str, Tone]]] = {"add": ("+", "good"), "set": ("~", "warn"), "remove": ("-", "bad")}
 _DETAIL_TONES: Final[dict[str, Tone]] = {"+": "good", "-": "bad", "@": "dim"}
+_TONES: Final[dict[str, Tone]] = {"info": "dim", "warning": "warn"}
 
 STEP_INDENT: Final = 2
 DETAIL_INDENT: Final = 8
@@ -44,34 +46,77 @@ def plan_summary(plan: Plan) -> str:
     return f"{text}; {count(mute, 'host')} cannot plan." if mute else f"{text}."
 
 
+_WHY_STAYS: Final = {
+    "kept": "that was asked for. Push again, or lbmaster rollback to a generation of lbmaster history",
+    "no_rollback": "--no-rollback asked for that. Push again, or lbmaster rollback to a generation of lbmaster history",
+    "first": "there is nothing to go back to. Mend the cause, and push again",
+    "damaged": "what it would go back to is damaged in the master's database. Push again",
+}
 _DONE: Final = ("applied", "converged")
 
 
 def push_page(push: Push, file: str) -> Page:
     """Show what a push has changed, or only planned, and what went wrong; `file` names what warnings are about."""
     lines = list(finding_lines(push.findings, file))
+    lines += [Line(f"{said}: ended, since the file has no place for it any more", "warn") for said in push.dropped]
+    went_back = push.outcome == "rolled_back"
     for name, host in sorted(push.hosts.items()):
-        if host.steps:
+        if host.steps and not went_back:
             made = "" if host.state in _DONE else " planned, but not known to be made"
             lines += [Line(f"{name}:{made}", "bold"), *step_lines(host.steps), Line()]
     for name, host in sorted(push.hosts.items()):
         if host.problem:
             lines.append(Line(f"{name}: {host.state}: {host.problem}", "bad"))
-        elif host.state not in _DONE:
+        elif host.state not in _DONE and not went_back:
             lines.append(Line(f"{name}: {host.state}", "bad"))
-    converged = push.outcome == "converged"
-    lines.append(Line(push_summary(push), "good" if converged else "bad"))
+    lines += [Line(f"{name}: missing, as was allowed: it catches up when it is back", "warn") for name in push.missing]
+    if push.left:
+        lines.append(Line(f"{count(push.left, 'connection')} to what was removed did not end in time", "warn"))
+    lines += [Line(f"HURTS: {problem}", "bad") for problem in push.gate]
+    lines += _rollback_lines(push)
+    lines.append(Line(push_summary(push), "good" if push.outcome == "converged" else "bad"))
     return tuple(lines)
+
+
+def _rollback_lines(push: Push) -> Iterator[Line]:
+    if push.rollback is None:
+        return
+    for name, problem in sorted(push.rollback.problems.items()):
+        yield Line(f"{name}: did not go back: {problem}", "bad")
 
 
 def push_summary(push: Push) -> str:
     """Write the last line of a push."""
     changed = {name: host.steps for name, host in push.hosts.items()}
-    if push.outcome != "converged":
-        return f"Failed: generation {push.generation} of {push.cluster} is not in force on every host."
+    named = f"generation {push.generation} of {push.cluster}"
+    match push.outcome:
+        case "converged":
+            pass
+        case "rolled_back" if push.rollback is not None:
+            back = f"generation {push.rollback.generation} has the content of {push.rollback.content_of} again"
+            return f"Rolled back: {named} is not in force anywhere; {back}, on every host."
+        case _ if push.rollback is not None:
+            back = f"generation {push.rollback.generation}, with the content of {push.rollback.content_of}"
+            return (
+                f"Failed: {named} was taken back, but not everywhere: {back}, is in force, and those named above follow "
+                "as soon as they can; see lbmaster status."
+            )
+        case "aborted":
+            return f"Aborted: {_stays(push, named)}"
+        case _:
+            return f"Failed: {_stays(push, named)}"
     what = _counts(changed, "added", "changed", "removed") if any(changed.values()) else "no changes"
     hosts = "" if any(changed.values()) else f" on {count(len(changed), 'host')}"
-    return f"Converged: generation {push.generation} of {push.cluster} in {seconds(push.seconds)}: {what}{hosts}."
+    return f"Converged: {named} in {seconds(push.seconds)}: {what}{hosts}."
+
+
+def _stays(push: Push, named: str) -> str:
+    """Say what is in force after a push that failed and was not taken back, and the way out."""
+    before = f"generation {push.released} is in force as before" if push.released else "nothing is in force yet"
+    why = _WHY_STAYS.get(push.stays, "")
+    if push.stays == "not_released":
+        return f"{named} was released to no host; {before}."
+    return f"{named} is not in force on every host{why and f', and stays where it is: {why}'}."
 
 
 def reconciled_page(reconciled: Reconciled) -> Page:
@@ -120,7 +165,7 @@ def finding_lines(findings: Iterable[Finding], file: str = "") -> Iterator[Line]
         place = f"{file}:{finding.line}" if finding.line else file
         parts = [part for part in (place, finding.severity, finding.field, finding.wrong) if part]
         right = f"; {finding.right}" if finding.right else ""
-        yield Line(": ".join(parts) + right, "warn" if finding.severity == "warning" else "bad")
+        yield Line(": ".join(parts) + right, _TONES.get(finding.severity, "bad"))
 
 
 def _counts(steps: Mapping[str, tuple[Step, ...]], added: str, changed: str, removed: str) -> str:

@@ -83,6 +83,12 @@ def plain(page: Page) -> Iterator[str]:
                 yield "\t".join(safe(cell.text) or "-" for cell in row)
 
 
+def remark(text: str) -> None:
+    """Print a line on standard error that is no error: what goes on meanwhile."""
+    sys.stderr.write(safe(text) + "\n")
+    sys.stderr.flush()
+
+
 @contextmanager
 def changing() -> Iterator[Callable[[Page], None]]:
     """Give a function that shows a page in place of the one before it; the last one stays. For terminals."""

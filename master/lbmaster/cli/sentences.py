@@ -8,20 +8,37 @@ from typing import Any, Final
 
 import msgspec
 
-from lbwire import events as e
+from lbwire.conclusions import Failover, MinionLost, OperatorActed, PushFinished, PushPaused, PushRolledBack
+from lbwire.event_types import decode_data
+from lbwire.events import DriftContested, DriftUnhealed, EventsLost, VrrpTransition
 from lbwire.messages import Step
 
 from .page import Tone
 from .render_plan import SIGNS, describe
+from .sentences_health import HEALTH
 from .text import count, seconds
 
 _BAD: Final = frozenset({
     "vrrp.split_brain", "drift.unhealed", "state.refused", "keepalived.died", "keepalived.stopped", "minion.lost",
-    "message.refused", "drift.contested",
+    "message.refused", "drift.contested", "pool.frozen", "pool.sorry", "check.suspect", "events.lost", "minion.duplicate",
+    "push.gate", "health.silent",
 })  # fmt: skip
-_WARN: Final = frozenset({"failover", "drift.found", "ipvs.foreign", "keepalived.config_replaced", "key.pending"})
+_WARN: Final = frozenset({
+    "failover", "drift.found", "ipvs.foreign", "keepalived.config_replaced", "key.pending", "health.flapping",
+    "health.suspected", "check.certificate", "push.paused", "push.rolled_back", "key.rotated", "master.successor",
+})  # fmt: skip
 _GOOD: Final = frozenset(
-    {"drift.healed", "drift.gone", "drift.settled", "state.applied", "minion.online", "vrrp.split_brain_ended"}
+    {
+        "drift.healed",
+        "drift.gone",
+        "drift.settled",
+        "state.applied",
+        "minion.online",
+        "vrrp.split_brain_ended",
+        "pool.thawed",
+        "pool.recovered",
+        "health.listening",
+    }
 )
 
 _FEW: Final = 5
@@ -34,7 +51,7 @@ def sentence(event_type: str, data: Mapping[str, Any]) -> str:
     if say is None:
         return as_pairs(data)
     try:
-        return say(e.decode_data(event_type, dict(data)))
+        return say(decode_data(event_type, dict(data)))
     except (KeyError, msgspec.ValidationError):
         return as_pairs(data)
 
@@ -48,10 +65,12 @@ def tone_of(event_type: str, data: Mapping[str, Any]) -> Tone:
     """Say how loud an event is."""
     if event_type == "push.finished":
         return "good" if data.get("outcome") == "converged" else "bad"
+    if event_type == "health.changed":
+        return "good" if data.get("state") == "up" else "bad"
     if event_type == "vrrp.transition":
         return "bad" if data.get("state") in ("FAULT", "STOP") else "bold"
     if event_type in _BAD:
-        return "bad"
+        return "plain" if event_type == "minion.lost" and data.get("maintenance") else "bad"
     if event_type in _WARN:
         return "warn"
     return "good" if event_type in _GOOD else "plain"
@@ -69,13 +88,13 @@ def _names(names: tuple[str, ...]) -> str:
     return ", ".join(names) or "nobody"
 
 
-def _transition(it: e.VrrpTransition) -> str:
+def _transition(it: VrrpTransition) -> str:
     came = f" (was {it.previous})" if it.previous else ""
     vips = f": {', '.join(it.vips)}" if it.vips else ""
     return f"{it.instance} is {it.state}{came}, priority {it.priority}{vips}"
 
 
-def _failover(it: e.Failover) -> str:
+def _failover(it: Failover) -> str:
     came = f"from {it.source} to {it.target}" if it.source else f"to {it.target}"
     healed = {host: steps for host, steps in it.healed.items() if steps}
     repairs = "; ".join(f"healed on {host}: {_steps(steps)}" for host, steps in sorted(healed.items()))
@@ -84,12 +103,12 @@ def _failover(it: e.Failover) -> str:
     return f"{it.instance} ({vips}) moved {came} in {seconds(it.seconds)}; {repairs or 'nothing to heal'}{silent}"
 
 
-def _unhealed(it: e.DriftUnhealed) -> str:
+def _unhealed(it: DriftUnhealed) -> str:
     errors = f" ({'; '.join(it.errors)})" if it.errors else ""
     return f"could not heal what {it.trigger} showed{errors}; remaining: {_steps(it.remaining)}"
 
 
-def _contested(it: e.DriftContested) -> str:
+def _contested(it: DriftContested) -> str:
     head = f"somebody keeps changing back {it.kind} {_some(it.identities)}"
     return f"{head}: repaired {it.times} times in {seconds(it.seconds)}; the next time after {seconds(it.pause)}"
 
@@ -99,14 +118,35 @@ def _some(identities: tuple[str, ...]) -> str:
     return ", ".join(identities[:_FEW]) + more
 
 
-def _push_finished(it: e.PushFinished) -> str:
+def _push_finished(it: PushFinished) -> str:
     problems = "".join(f"; {host}: {problem}" for host, problem in sorted(it.problems.items()))
     return f"push of generation {it.generation} {it.outcome} after {seconds(it.seconds)}{problems}"
 
 
-def _lost(it: e.MinionLost) -> str:
+def _events_lost(it: EventsLost) -> str:
+    types = ", ".join(f"{number} {name}" for name, number in sorted(it.types.items()))
+    return f"{count(it.count, 'event')} of {seconds(it.until - it.since)} lost for want of room: {types}"
+
+
+def _paused(it: PushPaused) -> str:
+    what = f"goes on, by {it.by}" if it.resumed else f"waits after wave {it.wave} for `lbmaster rollout resume`"
+    return f"push of generation {it.generation} {what}"
+
+
+def _rolled_back(it: PushRolledBack) -> str:
+    head = f"generation {it.generation} taken back by {it.by_generation}, with the content of {it.content_of}"
+    return f"{head}: {it.outcome}; {it.reason}"
+
+
+def _acted(it: OperatorActed) -> str:
+    return f"{it.by} ({it.origin}): {it.verb} {it.what}" + (f", because: {it.reason}" if it.reason else "")
+
+
+def _lost(it: MinionLost) -> str:
     roles = ", ".join(f"{instance} {state}" for instance, state in sorted(it.roles.items()))
-    return f"{it.host or 'minion'} was not heard of for {seconds(it.silent_seconds)}; unknown from now on: {roles or 'no VRRP role'}"
+    head = f"{it.host or 'minion'} was not heard of for {seconds(it.silent_seconds)}"
+    worked_on = " (it is in maintenance)" if it.maintenance else ""
+    return f"{head}{worked_on}; unknown from now on: {roles or 'no VRRP role'}"
 
 
 # fmt: off
@@ -136,8 +176,17 @@ SENTENCES: Final[dict[str, Callable[[Any], str]]] = {
     "message.refused": lambda it: f"{count(it.count, 'message')} refused ({it.reason}): {it.text}",
     "push.started": lambda it: f"push of generation {it.generation} to {', '.join(it.hosts)} started by {it.by}",
     "push.finished": _push_finished,
+    "minion.duplicate": lambda it: f"two minions use the key of {it.host}, at {' and '.join(it.addresses)}: one host was copied from the other",
+    "events.lost": _events_lost,
+    "push.wave": lambda it: f"generation {it.generation}, wave {it.number} ({it.purpose}): {', '.join(it.hosts) or 'nobody'}",
+    "push.gate": lambda it: f"generation {it.generation} stopped after wave {it.wave}: {'; '.join(it.problems)}",
+    "push.paused": _paused,
+    "push.rolled_back": _rolled_back,
+    "operator.acted": _acted,
+    "key.rotated": lambda it: f"{it.host} has replaced its key {it.previous} by {it.fingerprint}",
+    "master.successor": lambda it: f"the master's next key {it.fingerprint} is {it.state} here",
     "key.pending": lambda it: f"{it.host or 'a minion'} wants to join with the key {it.fingerprint}: lbmaster keys accept {it.host}",
     "key.accepted": lambda it: f"key of {it.host or 'a minion'} accepted by {it.by}: {it.fingerprint}",
     "key.revoked": lambda it: f"key of {it.host or 'a minion'} rejected or revoked: {it.fingerprint}",
-}
+} | HEALTH
 # fmt: on

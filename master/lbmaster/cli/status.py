@@ -33,7 +33,8 @@ def status(settings: Settings, cluster: str | None, as_json: bool) -> None:
     if as_json:
         show_json(answer)
         return
-    from .answers import Status, read  # noqa: PLC0415 - loaded when needed: --help stays quick
+    from .answers import read  # noqa: PLC0415 - loaded when needed: --help stays quick
+    from .answers_status import Status  # noqa: PLC0415
     from .render_status import status_page  # noqa: PLC0415
 
     show(status_page(read(answer, Status)))

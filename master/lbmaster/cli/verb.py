@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lbmaster.conversation import ConversationError
+from lbmaster.protocol import ConversationError
 
 from . import exits, screen
 from .context import Failure, failure

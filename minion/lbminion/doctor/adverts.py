@@ -40,7 +40,8 @@ class Election:
     """What an instance of ours shall be: `interval` in seconds, `vips` bare, `peers` address -> director (without us).
 
     `family` 4 or 6; `held`: this host has the instance's VIPs now; `at_home`: it is on the interface with the director's
-    address, as it is on the peers.
+    address, as it is on the peers. `advertised`: those of its VIPs that advertisements list;
+    empty for all.
     """
 
     instance: str
@@ -53,6 +54,7 @@ class Election:
     peers: Mapping[str, str]
     held: bool
     at_home: bool = True
+    advertised: frozenset[str] = frozenset()
 
 
 def parse(packet: bytes) -> Advert | None:
@@ -175,7 +177,7 @@ def _mismatches(election: Election, name: str, advert: Advert) -> Iterable[Sympt
             "in version 2 such advertisements are dropped, in 3 a dead MASTER is noticed late",
             "push again; see `lbminion plan` there",
         )  # fmt: skip
-    ours = {vip for vip in election.vips if (":" in vip) == (election.family == 6)}  # noqa: PLR2004
+    ours = {vip for vip in election.advertised or election.vips if (":" in vip) == (election.family == 6)}  # noqa: PLR2004
     if set(advert.vips) != ours:
         difference = sorted(set(advert.vips) ^ ours)
         yield warning(

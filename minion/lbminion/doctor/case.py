@@ -6,25 +6,22 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from lbstates.desired import Answer, DirectorState, RealServerState, RoleState
 from lbstates.kinds.address import Address
 from lbstates.kinds.destination import Destination
 from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
-from lbstates.kinds.service import Service, family_of
+from lbstates.kinds.service import Service
 from lbstates.plan import Plan, Resources
-from lbstates.words import port_range
 
 from .adverts import Election
 from .configuration import Instance, instances
-from .listeners import Wanted
+from .listeners import Wanted, asked
 from .places import interface_to
 
 T = TypeVar("T", bound=Resource)
-
-_LONG_RANGE: Final = 16
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class Case:
         return [
             Election(
                 it.name, it.interface, it.family, it.vrid, it.version, it.interval, frozenset(it.vips), self.peers,
-                it.name in self.holding, it.interface == self.interface,
+                it.name in self.holding, it.interface == self.interface, frozenset(it.advertised),
             )
             for it in self.instances.values()
         ]  # fmt: skip
@@ -169,17 +166,7 @@ class Case:
 
     def asked(self) -> list[Wanted]:
         """Where a service of this real server has to listen: on the VIP, or with masquerading on its own address."""
-        found: dict[Wanted, None] = {}
-        for answer in self.answers():
-            own = answer.hosts[self.name]
-            if answer.forwarding == "masquerade":
-                family = family_of(answer.vip)
-                addresses = [address for address in self.declared if family_of(address) == family]
-            else:
-                addresses = [answer.vip]
-            ports = (own,) if own else _ports(answer)
-            found |= dict.fromkeys(Wanted(answer.protocol, address, port) for address in addresses for port in ports)
-        return list(found)
+        return asked(self.real_server, self.name)
 
     def services(self) -> list[Service]:
         """The virtual services that this director shall have."""
@@ -188,11 +175,3 @@ class Case:
 
 def _bare(address: str) -> str:
     return address.partition("/")[0]
-
-
-def _ports(answer: Answer) -> tuple[int, ...]:
-    """The ports that clients name; 0 is any. Of a long range nobody listens on all the time, so nothing is asked."""
-    if not answer.ports:
-        return (0,)
-    ranges = [port_range(ports) for ports in answer.ports]
-    return tuple(port for ports in ranges if len(ports) <= _LONG_RANGE for port in ports)

@@ -5,14 +5,22 @@ Reads what is written one keyword per line, which is how we write it; of anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+from lbstates.keepalived_instance import VIP_BLOCKS
+
+_DIGITS: Final = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One `vrrp_instance`; `vips` bare, after the first sorted; `interval` in seconds; numbers are 0 where the file says none.
 
+    `advertised`: those of them that its advertisements list; the others are `virtual_ipaddress_excluded`.
     `devices`: the interface of a VIP (bare) that names one.
     """
 
@@ -24,6 +32,7 @@ class Instance:
     interval: float = 1.0
     vips: tuple[str, ...] = ()
     devices: dict[str, str] = field(default_factory=dict)
+    advertised: tuple[str, ...] = ()
 
     @property
     def family(self) -> int:
@@ -43,7 +52,7 @@ class _Block:
 
 def instances(text: str) -> dict[str, Instance]:
     """Read all instances of a file by name."""
-    top = _parse(iter(text.splitlines()), _Block(()))
+    top = _parse(text.splitlines())
     defaults = next((block for block in top.blocks if block.words[:1] == ["global_defs"]), _Block(()))
     version = _number(defaults.value("vrrp_version", "2"))
     found = {}
@@ -53,22 +62,30 @@ def instances(text: str) -> dict[str, Instance]:
     return found
 
 
-def _parse(lines: Iterator[str], block: _Block) -> _Block:
+def _parse(lines: Iterable[str]) -> _Block:
+    """Read the blocks without recursion: how deep they are is for whoever edited the file to say."""
+    top = _Block(())
+    within = [top]
     for line in lines:
         words = line.split("#")[0].split("!")[0].split()
         if not words:
             continue
         if words[-1] == "{":
-            block.blocks.append(_parse(lines, _Block(words[:-1])))
-        elif words == ["}"]:
-            break
-        else:
-            block.lines.append(words)
-    return block
+            block = _Block(words[:-1])
+            within[-1].blocks.append(block)
+            within.append(block)
+        elif words != ["}"]:
+            within[-1].lines.append(words)
+        elif len(within) > 1:
+            within.pop()
+    return top
 
 
 def _instance(block: _Block, version: int) -> Instance:
-    vips = [line for inner in block.blocks if inner.words[:1] == ["virtual_ipaddress"] for line in inner.lines]
+    advertised, excluded = (
+        [line for inner in block.blocks if inner.words[:1] == [name] for line in inner.lines] for name in VIP_BLOCKS
+    )
+    vips = advertised + excluded
     bare = [vip[0].partition("/")[0] for vip in vips]
     devices = {name: vip[2] for name, vip in zip(bare, vips, strict=True) if vip[1:2] == ["dev"] and len(vip) > 2}  # noqa: PLR2004
     return Instance(
@@ -80,15 +97,17 @@ def _instance(block: _Block, version: int) -> Instance:
         interval=_seconds(block.value("advert_int", "1")),
         vips=(*bare[:1], *sorted(bare[1:])),
         devices=devices,
+        advertised=tuple(sorted(bare[: len(advertised)])),
     )
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if _DIGITS.fullmatch(text) else 0
 
 
 def _seconds(text: str) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         return 0.0
+    return seconds if math.isfinite(seconds) else 0.0

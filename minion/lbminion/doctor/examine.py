@@ -13,15 +13,17 @@ from typing import Final, TypeVar
 
 from lbminion.config import Config
 from lbminion.handlers.keepalived import KeepalivedReader
+from lbminion.health.verdicts import Verdicts, boot_id
 from lbminion.holdings import Holdings
 from lbminion.host import Host
 from lbminion.keepalived.paths import KeepalivedPaths
 from lbminion.ledger import Ledger
 from lbminion.netlink.addresses import Addresses
-from lbminion.parts import choose_manager_for, keepalived_paths, trusted_keys
+from lbminion.parts import choose_manager_for, keepalived_paths
 from lbminion.planner import Planner
 from lbminion.status import masters
 from lbminion.store import open_store
+from lbminion.trust import Trust
 
 from . import adverts, arp, arp_probe, differences, director, facts, real_server, sniff, starvation
 from .adverts import Advert, Election
@@ -83,8 +85,9 @@ async def _case(config: Config, paths: KeepalivedPaths) -> Case:
     async with Addresses() as addresses:
         keepalived = KeepalivedReader(paths)
         host = Host(addresses, keepalived, lambda: masters(config.runtime))
-        holdings = Holdings(connection, trusted_keys(config))
-        planner = Planner(config.name, host, holdings, Ledger(connection))
+        holdings = Holdings(connection, Trust(connection, config).stored)
+        verdicts = Verdicts(connection, host.ipvs.in_use, config.name, boot_id())
+        planner = Planner(config.name, host, holdings, Ledger(connection), verdicts)
         try:
             desired = await planner.desired()
             observed = await planner.observed(desired)

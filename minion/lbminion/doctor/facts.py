@@ -31,6 +31,7 @@ def of_instances(instances: Mapping[str, Instance], held: AbstractSet[str]) -> F
     found = {"holds": _listed(held)}
     for name, it in instances.items():
         found[f"vips {name}"] = _listed(it.vips)
+        found[f"lists {name}"] = _listed(it.advertised)
         found[f"vrid {name}"] = str(it.vrid)
         found[f"advertises {name}"] = f"version {it.version} every {it.interval:g} s"
         found[f"priority {name}"] = str(it.priority)

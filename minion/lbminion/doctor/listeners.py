@@ -12,13 +12,16 @@ from typing import Final, NamedTuple
 
 from lbminion.errors import BadKernelMessage
 from lbminion.netlink.message import attributes
-from lbstates.kinds.service import Protocol, endpoint, service_identity
+from lbstates.desired import Answer, Host, RealServerState
+from lbstates.kinds.service import Protocol, endpoint, family_of, service_identity
+from lbstates.words import port_range
 
 from .symptom import Symptom, error
 
 _REQUEST: Final = Struct("=BBBBI48s")  # family, protocol, extensions, pad, states, socket
 _ANSWER: Final = Struct("=BBBB2s2s16s16sI8s20s")
 _ONLY_V6: Final = 11
+_LONG_RANGE: Final = 16
 _LISTENING = 1 << 10
 _UNCONNECTED = 1 << 7  # what UDP calls a socket without a peer (TCP_CLOSE)
 _PROTOCOLS: Final[dict[Protocol, tuple[int, int]]] = {
@@ -43,6 +46,32 @@ class Wanted(NamedTuple):
     protocol: Protocol
     vip: str
     port: int
+
+
+def asked(states: Iterable[RealServerState], host: str) -> list[Wanted]:
+    """Say where a service of a real server has to listen: on the VIP, or with masquerading on its own address."""
+    found: dict[Wanted, None] = {}
+    for state in states:
+        for answer in state.answers:
+            if host in answer.hosts:
+                found |= dict.fromkeys(_asked(answer, state.hosts[host], answer.hosts[host]))
+    return list(found)
+
+
+def _asked(answer: Answer, host: Host, own: int) -> Iterable[Wanted]:
+    family = family_of(answer.vip)
+    masked = answer.forwarding == "masquerade"
+    addresses = [it for it in host.addresses if family_of(it) == family] if masked else [answer.vip]
+    ports = (own,) if own else _ports(answer)
+    return (Wanted(answer.protocol, address, port) for address in addresses for port in ports)
+
+
+def _ports(answer: Answer) -> tuple[int, ...]:
+    """The ports that clients name; 0 is any. Of a long range nobody listens on all the time, so nothing is asked."""
+    if not answer.ports:
+        return (0,)
+    ranges = [port_range(ports) for ports in answer.ports]
+    return tuple(port for ports in ranges if len(ports) <= _LONG_RANGE for port in ports)
 
 
 def request(protocol: Protocol, family: int) -> bytes:

@@ -48,6 +48,14 @@ class IpvsTable:
         """Read table and counters, None where nothing of ours is in the table. Raises `HostError`."""
         return None if self._ipvs is None else self._snapshot(self._ipvs)
 
+    def in_use(self) -> frozenset[str]:
+        """Name the destinations that take new connections now, whoever made them. Raises `HostError`."""
+        try:
+            destinations = self._snapshot(self.table()).table.destinations
+        except NoIpvs:
+            return frozenset()
+        return frozenset(identity for identity, destination in destinations.items() if destination.weight)
+
     def changed(self, wanted: Wanted, observed: Resources) -> bool:
         """By the newest snapshot, so that the table is read once a second and not twice."""
         if self._newest is None or not _concerned(wanted):

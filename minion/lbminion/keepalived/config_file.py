@@ -5,7 +5,6 @@ What the text says is not our business here; whether keepalived runs with it is 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import tempfile
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lbminion import programs
 from lbservice.files import sync_directory, write_atomically
 from lbstates.kinds.keepalived import MARKER
 
@@ -92,21 +92,10 @@ async def check(text: str, paths: KeepalivedPaths) -> tuple[Finding, ...]:
 
 
 async def _run(*command: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), _TEST_SECONDS)
+        return await programs.run(*command, seconds=_TEST_SECONDS)
     except TimeoutError:
         raise ConfigRefused(f"keepalived --config-test gave no answer within {_TEST_SECONDS:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, output.decode(errors="replace")
 
 
 def read(paths: KeepalivedPaths) -> str:

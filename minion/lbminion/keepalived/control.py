@@ -6,30 +6,38 @@ the master is the reconciler's business. One task uses it at a time; what it tel
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from lbminion.errors import HostError
+from lbminion.netlink.addresses import Addresses
 from lbstates.keepalived_steps import reload_steps
+from lbstates.kinds.address import Address
 from lbstates.kinds.keepalived import Keepalived
 
 from . import config_file, dump, marks
 from .config_file import Finding
 from .dump import InstanceDump
 from .ends import End, judge
-from .errors import DumpFailed, FifoBlocked
+from .errors import DumpFailed, FifoBlocked, KeepalivedError
 from .fifo import BadLine, Fifo, FifoLine, Line
 from .manager import Manager, clear_remains
 from .observation import observe
 from .paths import KeepalivedPaths
+from .presumption import presumed_masters
 from .process import Process, find, named_by
 from .reload import reload
-from .transitions import InstanceStates, Transition, said_stop
+from .transitions import InstanceStates, Transition, said_stop, says_state
 from .watch import DeathWatch
 
 logger = logging.getLogger(__name__)
+
+_DUMPS_AT_ONCE: Final = 3
+_AGAIN_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +69,36 @@ class PutReport:
     findings: tuple[Finding, ...] = ()
 
 
+async def _read_addresses() -> Collection[Address]:
+    async with Addresses() as addresses:
+        return (await addresses.dump()).values()
+
+
 class Control:
     """One keepalived: the one of `paths`."""
 
-    def __init__(self, paths: KeepalivedPaths, manager: Manager, tell: Callable[[Occurrence], None]) -> None:
-        """`tell` gets everything that happens, in order, from the event loop; it must not block."""
+    def __init__(
+        self,
+        paths: KeepalivedPaths,
+        manager: Manager,
+        tell: Callable[[Occurrence], None],
+        addresses: Callable[[], Awaitable[Collection[Address]]] = _read_addresses,
+    ) -> None:
+        """`tell` gets everything that happens, in order, from the event loop; it must not block.
+
+        `addresses` reads those of this host; asked for when keepalived cannot say what its instances are.
+        """
         self._paths = paths
         self._manager = manager
         self._tell = tell
+        self._addresses = addresses
         self._fifo = Fifo(paths.fifo, self._heard)
         self._watch = DeathWatch(self._ended)
         self._states = InstanceStates()
+        self._news = 0
+        self._asking = asyncio.Lock()
+        self._unsure = ""
+        self._later: asyncio.Task[None] | None = None
         self._stop_said = False
         self._listening = False
         self._changing = False
@@ -79,14 +106,16 @@ class Control:
     async def open(self) -> None:
         """Adopt what there is: a keepalived that runs goes on untouched, and one that ended meanwhile is told of.
 
-        Raises `FifoBlocked`, `KeepalivedMissing`, `OSError`.
+        One that cannot tell what its instances are is asked again until it can; meanwhile the director that has the VIPs
+        of an instance counts as its MASTER. Raises `FifoBlocked`, `KeepalivedMissing`, `OSError`.
         """
         self._fifo.open()
         process = find(self._paths)
         if process is not None:
             marks.release(self._paths)
             self._adopt(process)
-            await self.look()
+            if await self.look() is None:
+                await self._presume()
             return
         last = marks.last_loaded(self._paths)
         if last is not None and not self.held:
@@ -94,6 +123,8 @@ class Control:
 
     def close(self) -> None:
         """Stop watching and listening; keepalived itself goes on."""
+        if self._later is not None:
+            self._later.cancel()
         self._watch.cancel()
         self._fifo.close()
 
@@ -119,19 +150,64 @@ class Control:
     async def look(self) -> dict[str, InstanceDump] | None:
         """Ask keepalived what its instances are (None: it does not run, or cannot tell), and tell what we had missed.
 
-        Raises `FifoBlocked`, `OSError`.
+        One that could not tell is asked again every few seconds. Raises `FifoBlocked`, `KeepalivedMissing`, `OSError`.
         """
         process = self._find()
         if process is None:
             return None
         try:
-            seen = await dump.read(process, self._paths)
+            seen = await self._ask(process)
         except (DumpFailed, ProcessLookupError) as error:
-            logger.warning("the state of the instances is unknown: %s", error)
+            if str(error) != self._unsure:
+                logger.warning("the state of the instances is unknown: %s", error)
+            self._unsure = str(error)
+            if self._later is None or self._later.done():
+                self._later = asyncio.get_running_loop().create_task(self._look_again(), name="keepalived's dump")
             return None
-        self._fifo.ensure()  # an operator's reload may have replaced it
-        self._learn(seen)
+        self._unsure = ""
         return seen
+
+    async def _ask(self, process: Process) -> dict[str, InstanceDump] | None:
+        """Take up a dump during which nothing happened: it may be of before that, and would overrule what is newer."""
+        async with self._asking:
+            for _ in range(_DUMPS_AT_ONCE):
+                if process != self._watch.process:
+                    raise ProcessLookupError(f"keepalived (pid {process.pid}) has ended")
+                self._fifo.drain()
+                news = self._news
+                seen = await dump.read(process, self._paths)
+                self._fifo.ensure()  # an operator's reload may have replaced it
+                self._fifo.drain()
+                if news == self._news:
+                    self._learn(seen)
+                    return seen
+        raise DumpFailed(f"instances changed during each of {_DUMPS_AT_ONCE} dumps of keepalived (pid {process.pid})")
+
+    async def _look_again(self) -> None:
+        """Look until keepalived has told what its instances are, or is gone: the next one tells it by the FIFO."""
+        while self._unsure and self._watch.process is not None:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            if self._changing:  # what is being started or stopped is for whoever does it
+                continue
+            try:
+                await self.look()
+            except (KeepalivedError, OSError) as error:
+                logger.warning("keepalived cannot be asked what its instances are: %s", error)
+
+    async def _presume(self) -> None:
+        """Take whoever has the VIPs for the MASTER. Otherwise a director that balances would be treated as a backup."""
+        try:
+            present = await self._addresses()
+        except (HostError, OSError) as error:
+            logger.warning("whether this host is MASTER is unknown: %s", error)
+            return
+        self._fifo.drain()  # what keepalived itself says comes first
+        if self._watch.process is None:
+            return
+        lines = presumed_masters(config_file.read(self._paths), present, self._states.states.keys())
+        for line in lines:
+            logger.warning("%s counts as MASTER, since its VIPs are on this host", line.name)
+        self._heard(lines)
 
     async def put(self, desired: Keepalived) -> PutReport:
         """Make it so: test, replace the file, start, reload or stop; all that is needed and no more.
@@ -182,10 +258,16 @@ class Control:
 
     async def _load(self, process: Process, text: str) -> None:
         config_file.replace(text, self._paths)
-        seen = await reload(process, self._paths)
+        async with self._asking:
+            self._fifo.drain()
+            news = self._news
+            seen = await reload(process, self._paths)
         marks.record_loaded(self._paths, process, text)
         self._fifo.follow()
-        self._learn(seen)
+        if news == self._news:
+            self._learn(seen)
+        else:
+            await self.look()
 
     async def _stop(self) -> Action:
         process = self._find()
@@ -205,14 +287,15 @@ class Control:
         return process
 
     def _adopt(self, process: Process) -> None:
+        text = config_file.read(self._paths)
+        marks.settle(self._paths, process, text)
         self._stop_said = False
-        self._listening = str(self._paths.fifo) in config_file.read(self._paths)
+        self._listening = str(self._paths.fifo) in text
         self._watch.watch(process)
 
     def _learn(self, seen: dict[str, InstanceDump] | None) -> None:
         if seen is None:
             return
-        self._fifo.drain()  # what was said before the dump was written comes first
         now = {name: (instance.state, instance.priority) for name, instance in seen.items()}
         self._states, missed = self._states.after_dump(now)
         for transition in missed:
@@ -226,6 +309,7 @@ class Control:
             if isinstance(line, BadLine):
                 self._tell(line)
                 continue
+            self._news += says_state(line)
             self._states, transition = self._states.after(line)
             if transition is not None:
                 self._tell(transition)
@@ -242,6 +326,7 @@ class Control:
             self._find()
 
     def _conclude(self, process: Process, *, stop_said: bool | None) -> None:
+        self._news += 1
         end = judge(pid_file_left=named_by(self._paths.pid) == process.pid, stop_said=stop_said)
         if end is End.STOPPED:
             marks.hold(self._paths)

@@ -58,7 +58,7 @@ def parse(raw: bytes) -> dict[str, InstanceDump]:
     """Read a whole dump: instance -> what it is. Raises `ValueError` for anything else, also for half a dump."""
     try:
         entries = msgspec.json.decode(raw, type=list[_Entry])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"not a dump of keepalived's: {error}") from error
     return {
         entry.data.iname: InstanceDump(

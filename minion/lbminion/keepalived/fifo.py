@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import re
@@ -21,6 +22,8 @@ from .errors import FifoBlocked
 logger = logging.getLogger(__name__)
 
 MAX_LINE: Final = 1024
+PIPE_BYTES: Final = 1024 * 1024
+"""What the FIFO holds while the minion is busy, some 30,000 lines (the kernel's default: 2,000): keepalived drops the rest."""
 _CHUNK: Final = 65536
 _CHUNKS_AT_ONCE: Final = 16
 _SHOWN: Final = 80
@@ -171,6 +174,8 @@ def open_fifo(path: Path) -> int:
             f"{path} belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):04o}, "
             f"not to user {os.geteuid()} with mode 0600; remove it, start lbminion again"
         )
+    with contextlib.suppress(OSError):  # a kernel that allows less keeps its default
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return descriptor
 
 

@@ -5,13 +5,14 @@ When to do which is control.py's business.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
+
+from lbminion import programs
 
 from .errors import StartFailed, StopFailed
 from .paths import KeepalivedPaths
@@ -70,25 +71,14 @@ class Systemd:
 
     async def _run(self, *arguments: str) -> tuple[int, str]:
         try:
-            process = await asyncio.create_subprocess_exec(
-                self._systemctl,
-                "--no-ask-password",
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+            code, output = await programs.run(
+                self._systemctl, "--no-ask-password", *arguments, seconds=_SYSTEMCTL_SECONDS
             )
         except FileNotFoundError as error:
             raise StartFailed(f"{self._systemctl} is missing although systemd runs this host") from error
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), _SYSTEMCTL_SECONDS)
         except TimeoutError:
             return -1, f"systemctl {arguments[0]} gave no answer within {_SYSTEMCTL_SECONDS:.0f} s"
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode or 0, output.decode(errors="replace").strip()
+        return code, output.strip()
 
 
 class Child:

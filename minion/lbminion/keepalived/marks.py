@@ -6,6 +6,7 @@ where the directory is not cleared (containers).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 from typing import Final, TypeVar
@@ -75,6 +76,16 @@ def has_loaded(paths: KeepalivedPaths, process: Process, text: str) -> bool:
         return paths.config.stat().st_ctime < started_at(process) - _DOUBT_SECONDS
     except OSError:
         return False
+
+
+def settle(paths: KeepalivedPaths, process: Process, text: str) -> None:
+    """Record what a process without a record has loaded, when it is first seen.
+
+    Later the times may not tell it any more: a clock that is set back lets every process have started before its file.
+    """
+    if has_loaded(paths, process, text):
+        with contextlib.suppress(OSError):  # then the times are asked again, as long as there is no record
+            record_loaded(paths, process, text)
 
 
 def hold(paths: KeepalivedPaths) -> None:

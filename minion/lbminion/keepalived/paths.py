@@ -19,6 +19,7 @@ class KeepalivedPaths:
     `pid` is the parent's pid file (the children's lie beside it: vrrp.pid, ...); `dump` is where keepalived writes its
     JSON dump: keepalived.json in its TMPDIR, so a unit with PrivateTmp= hides it.
     `runtime` must be cleared at reboot or be ours alone; our marks and the log of a supervised keepalived lie there.
+    `adjustments` survives a reboot: it holds the files by which priorities are adjusted, which keepalived reads.
     """
 
     binary: str = "keepalived"
@@ -27,6 +28,7 @@ class KeepalivedPaths:
     fifo: Path = Path("/run/lbminion/vrrp.fifo")
     pid: Path = Path("/run/keepalived.pid")
     dump: Path = Path("/tmp/keepalived.json")  # noqa: S108 - keepalived's own place; dump.py guards against planted files
+    adjustments: Path = Path("/var/lib/lbminion/adjustments")
 
     @classmethod
     def under(cls, runtime: Path, config: Path, binary: str = "keepalived") -> KeepalivedPaths:
@@ -38,6 +40,7 @@ class KeepalivedPaths:
             fifo=runtime / "vrrp.fifo",
             pid=runtime / "keepalived.pid",
             dump=runtime / "keepalived.json",
+            adjustments=runtime / "adjustments",
         )
 
     @property

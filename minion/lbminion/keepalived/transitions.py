@@ -40,7 +40,7 @@ class InstanceStates:
         Groups repeat what their instances say, in no fixed order, and notices (priority changes, a lower priority
         heard) are no states: neither is a transition. Nor is a state that is said twice.
         """
-        if line.subject != "INSTANCE" or line.word not in _STATES:
+        if not says_state(line):
             return self, None
         state, previous = cast("State", line.word), self.states.get(line.name)
         if state == previous:
@@ -63,6 +63,11 @@ class InstanceStates:
     def after_death(self) -> InstanceStates:
         """Return what is known when keepalived died without a word: nothing is MASTER any more, all is unknown."""
         return InstanceStates()
+
+
+def says_state(line: FifoLine) -> bool:
+    """Tell whether this says what an instance is, be it news or not."""
+    return line.subject == "INSTANCE" and line.word in _STATES
 
 
 def said_stop(lines: Iterable[FifoLine]) -> bool:

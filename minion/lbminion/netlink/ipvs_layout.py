@@ -54,6 +54,7 @@ class Reader:
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
         self._layouts: dict[int, list[_Layout]] = {}
+        self._known = 0
         self.walked = 0
         """How many entries were walked."""
 
@@ -73,9 +74,11 @@ class Reader:
 
     def _walk(self, data: bytes, start: int, end: int) -> tuple[Values, Values]:
         self.walked += 1
-        if len(self._layouts) > _MOST_LAYOUTS:
+        if self._known >= _MOST_LAYOUTS:
             self._layouts.clear()
+            self._known = 0
         self._layouts.setdefault(end - start, []).append(_learn(data[start:end], self._shape))
+        self._known += 1
         return self.read(data, start, end)
 
 

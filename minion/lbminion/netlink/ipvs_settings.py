@@ -108,15 +108,15 @@ def decode_daemon(payload: bytes) -> SyncDaemon:
     if role is None:
         raise BadKernelMessage("an IPVS daemon that is neither master nor backup")
     six = found.get(wire.DAEMON_GROUP6)
-    packed = found.get(wire.DAEMON_GROUP, b"") if six is None else six
-    if len(packed) not in {4, 16}:
+    family, packed = (socket.AF_INET, found.get(wire.DAEMON_GROUP, b"")) if six is None else (socket.AF_INET6, six)
+    if len(packed) != wire.ADDRESS_BYTES[family]:
         raise BadKernelMessage(f"an IPVS daemon with a group of {len(packed)} bytes")
     return SyncDaemon(
         role=role,
         sync_id=_number(found, wire.DAEMON_ID),
         interface=found.get(wire.DAEMON_INTERFACE, b"").rstrip(b"\0").decode("ascii", "replace"),
         maximum_length=_number(found, wire.DAEMON_LENGTH, 2),
-        group=socket.inet_ntop(socket.AF_INET if six is None else socket.AF_INET6, packed),
+        group=socket.inet_ntop(family, packed),
         port=_number(found, wire.DAEMON_PORT, 2),
         ttl=_number(found, wire.DAEMON_TTL, 1),
     )

@@ -6,8 +6,6 @@ import socket
 from struct import Struct
 from typing import Final
 
-from lbstates.kinds.service import Family
-
 FAMILY_NAME: Final = "IPVS"
 VERSION: Final = 1
 
@@ -35,7 +33,6 @@ ATTRIBUTE: Final = Struct("=HH")  # length, type
 U8, U16, U32 = Struct("=B"), Struct("=H"), Struct("=I")
 BE16: Final = Struct(">H")
 
-FAMILIES: Final[dict[Family, int]] = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 ADDRESS_BYTES: Final[dict[int, int]] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 

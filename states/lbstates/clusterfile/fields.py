@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WrapValidator
 from pydantic_core import PydanticCustomError
@@ -31,7 +31,8 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _matches(pattern: str, wrong: str, right: str) -> Callable[[str], str]:
+def matching(pattern: str, wrong: str, right: str) -> Callable[[str], str]:
+    """Return what lets a text through that the whole pattern matches."""
     compiled = re.compile(pattern)
 
     def check(text: str) -> str:
@@ -134,7 +135,9 @@ def _auth_pass(text: str) -> str:
     )
 
 
-def _one_of(known: tuple[str, ...]) -> WrapValidator:
+def one_of(known: tuple[str, ...]) -> WrapValidator:
+    """Refuse a text that is none of these with a guess which one was meant."""
+
     def check(value: object, handler: Callable[[object], str]) -> str:
         if not isinstance(value, str) or value in known:
             return handler(value)
@@ -149,55 +152,56 @@ def _firewall_mark(value: int | str) -> int | str:
     raise wrong_value(f"{shown(value)} is no firewall mark", f"write a number between 1 and {words.MAX_MARK}, or auto")
 
 
-def _anchored(pattern: str) -> dict[str, str]:
+def anchored(pattern: str) -> dict[str, Any]:
+    """Return a pattern as JSON Schema has it."""
     return {"pattern": f"^{pattern}$"}
 
 
 Name = Annotated[
     str,
     AfterValidator(
-        _matches(
+        matching(
             words.NAME,
             "is not a name",
             "use lower-case letters, digits, dots and hyphens, 63 at most; no hyphen at an end",
         )
     ),
-    Field(json_schema_extra=dict(_anchored(words.NAME))),
+    Field(json_schema_extra=anchored(words.NAME)),
 ]
 HostAddress = Annotated[str, AfterValidator(_host_address), Field(json_schema_extra={"format": "ip"})]
 HostAddress6 = Annotated[str, AfterValidator(_host_address6), Field(json_schema_extra={"format": "ipv6"})]
 Vip = Annotated[
     str,
     AfterValidator(_vip),
-    Field(json_schema_extra=dict(_anchored(r"[0-9a-f.:]+/([1-9]|[1-9][0-9]|1[01][0-9]|12[0-8])"))),
+    Field(json_schema_extra=anchored(r"[0-9a-f.:]+/([1-9]|[1-9][0-9]|1[01][0-9]|12[0-8])")),
 ]
 Network = Annotated[
-    str, AfterValidator(_network), Field(json_schema_extra=dict(_anchored(r"(default|[0-9a-f.:]+/[0-9]{1,3})")))
+    str, AfterValidator(_network), Field(json_schema_extra=anchored(r"(default|[0-9a-f.:]+/[0-9]{1,3})"))
 ]
 MulticastGroup = Annotated[str, AfterValidator(_group), Field(json_schema_extra={"format": "ipv4"})]
 Interface = Annotated[
     str,
     AfterValidator(
-        _matches(words.INTERFACE, "is not an interface's name", "write one like eth0, 15 characters at most")
+        matching(words.INTERFACE, "is not an interface's name", "write one like eth0, 15 characters at most")
     ),
-    Field(json_schema_extra=dict(_anchored(words.INTERFACE))),
+    Field(json_schema_extra=anchored(words.INTERFACE)),
 ]
-AuthPass = Annotated[str, AfterValidator(_auth_pass), Field(json_schema_extra=dict(_anchored(words.AUTH_PASS)))]
+AuthPass = Annotated[str, AfterValidator(_auth_pass), Field(json_schema_extra=anchored(words.AUTH_PASS))]
 
 SysctlName = Annotated[
     str,
-    AfterValidator(_matches(words.SYSCTL_NAME, "is no name of a setting", "write it as below /proc/sys/net/ipv4/vs")),
-    Field(json_schema_extra=dict(_anchored(words.SYSCTL_NAME))),
+    AfterValidator(matching(words.SYSCTL_NAME, "is no name of a setting", "write it as below /proc/sys/net/ipv4/vs")),
+    Field(json_schema_extra=anchored(words.SYSCTL_NAME)),
 ]
 SysctlValue = Annotated[
     str,
     BeforeValidator(_sysctl_value, json_schema_input_type=int | str),
-    AfterValidator(_matches(words.SYSCTL_VALUE, "is no value of such a setting", "write numbers, separated by blanks")),
+    AfterValidator(matching(words.SYSCTL_VALUE, "is no value of such a setting", "write numbers, separated by blanks")),
 ]
 
 Weight = Annotated[int, Field(ge=0, le=words.MAX_WEIGHT)]
 Port = Annotated[int, Field(ge=1, le=words.MAX_PORT)]
-_RANGES: Final = list[int | Annotated[str, Field(json_schema_extra=dict(_anchored(words.PORTS)))]]
+_RANGES: Final = list[int | Annotated[str, Field(json_schema_extra=anchored(words.PORTS))]]
 Ports = Annotated[
     tuple[Annotated[str, AfterValidator(_range(words.MAX_PORT))], ...],
     Field(min_length=1),
@@ -214,16 +218,16 @@ FirewallMark = Annotated[
         json_schema_extra={"anyOf": [{"type": "integer", "minimum": 1, "maximum": words.MAX_MARK}, {"const": "auto"}]}
     ),
 ]
-Family = Annotated[Literal["ipv4", "ipv6"], _one_of(("ipv4", "ipv6"))]
-TunnelType = Annotated[Literal["ipip", "gre", "gue"], _one_of(("ipip", "gre", "gue"))]
-Checksum = Annotated[Literal["none", "full", "remote"], _one_of(("none", "full", "remote"))]
-Engine = Annotated[Literal["sip"], _one_of(words.ENGINES)]
-DriftPolicy = Annotated[Literal["heal", "report"], _one_of(("heal", "report"))]
-Protocol = Annotated[Literal["tcp", "udp", "sctp"], _one_of(("tcp", "udp", "sctp"))]
-Forwarding = Annotated[Literal["direct", "tunnel", "masquerade"], _one_of(("direct", "tunnel", "masquerade"))]
-Scheduler = Annotated[str, _one_of(words.SCHEDULERS), Field(json_schema_extra={"enum": list(words.SCHEDULERS)})]
+Family = Annotated[Literal["ipv4", "ipv6"], one_of(("ipv4", "ipv6"))]
+TunnelType = Annotated[Literal["ipip", "gre", "gue"], one_of(("ipip", "gre", "gue"))]
+Checksum = Annotated[Literal["none", "full", "remote"], one_of(("none", "full", "remote"))]
+Engine = Annotated[Literal["sip"], one_of(words.ENGINES)]
+DriftPolicy = Annotated[Literal["heal", "report"], one_of(("heal", "report"))]
+Protocol = Annotated[Literal["tcp", "udp", "sctp"], one_of(("tcp", "udp", "sctp"))]
+Forwarding = Annotated[Literal["direct", "tunnel", "masquerade"], one_of(("direct", "tunnel", "masquerade"))]
+Scheduler = Annotated[str, one_of(words.SCHEDULERS), Field(json_schema_extra={"enum": list(words.SCHEDULERS)})]
 SchedulerFlag = Annotated[
-    str, _one_of(words.SCHEDULER_FLAGS), Field(json_schema_extra={"enum": list(words.SCHEDULER_FLAGS)})
+    str, one_of(words.SCHEDULER_FLAGS), Field(json_schema_extra={"enum": list(words.SCHEDULER_FLAGS)})
 ]
 SchedulerFlags = Annotated[tuple[SchedulerFlag, ...], Field(strict=False)]
-Mode = Annotated[Literal["multicast", "unicast"], _one_of(("multicast", "unicast"))]
+Mode = Annotated[Literal["multicast", "unicast"], one_of(("multicast", "unicast"))]

@@ -11,15 +11,21 @@ Path: TypeAlias = tuple[str | int, ...]
 """Where something stands in the file: ("services", 0, "port")."""
 
 
+Severity: TypeAlias = Literal["error", "warning", "info"]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One thing to change: the line (from 1), the field ("services[0].port"), what is wrong, what would be right."""
+    """One thing to change: the line (from 1), the field ("services[0].port"), what is wrong, what would be right.
+
+    A file with warnings can be used as it is; an info is nothing but a reminder.
+    """
 
     line: int
     field: str
     wrong: str
     right: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def describe(self, name: str) -> str:
         """Say it in one line, as compilers do, so that editors find the place; `name` is the file's."""

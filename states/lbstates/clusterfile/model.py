@@ -1,7 +1,7 @@
 """The cluster file's model: every field with its type, its default and what it means.
 
 The editor's JSON Schema and the reference come out of it. What concerns several fields at once is in `checks`; the
-smaller parts of a file (`vrrp`, `ipvs`, ...) are in `sections`.
+smaller parts of a file (`vrrp`, `ipvs`, ...) are in `sections`, `services` and `watching`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .fields import DriftPolicy, Name
 from .sections import DirectorEntry, InstanceEntry, Ipvs, RealServerEntry, VipEntry, Vrrp
 from .services import ServiceEntry
 from .short import Section
+from .watching import Check, PoolEntry
 
 
 class Cluster(Section):
@@ -38,6 +39,13 @@ class Cluster(Section):
     # Not strict: a list in the file becomes a tuple here.
     services: Annotated[tuple[ServiceEntry, ...], Field(strict=False)] = Field(
         default=(), description="The virtual services."
+    )
+    check: Check | None = Field(
+        default=None,
+        description="How the real servers of all services are watched that say nothing else. Left out: not at all.",
+    )
+    pool: PoolEntry | None = Field(
+        default=None, description="How many real servers may be out in all services that say nothing else."
     )
     instances: dict[Name, InstanceEntry] = Field(
         default_factory=dict,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from .checks import Declared, check_all
 from .findings import ClusterFileError, Finding, Path, dotted
@@ -17,6 +18,9 @@ from .services import ServiceEntry
 from .short import Section
 from .wording import path_of, word
 
+MOST_FINDINGS: Final = 1000
+"""Nobody reads more, and a file that is wrong everywhere is no reason to be slow."""
+
 _NAMED: Final[Mapping[str, type[Section]]] = {
     "directors": DirectorEntry,
     "real_servers": RealServerEntry,
@@ -24,6 +28,8 @@ _NAMED: Final[Mapping[str, type[Section]]] = {
     "instances": InstanceEntry,
 }
 _SINGLE: Final[Mapping[str, type[Section]]] = {"vrrp": Vrrp, "ipvs": Ipvs}
+_OF_ALL_SERVICES: Final = ("check", "pool")
+"""What stands at the top of the file for all services, and in one for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +63,34 @@ def check(text: str) -> Checked:
     cluster, findings = _validate(document)
     found = tuple(sorted({*document.findings, *findings}))
     errors = tuple(finding for finding in found if finding.severity == "error")
-    return Checked(None, errors) if errors else Checked(cluster, found)
+    return Checked(None, _first(errors)) if errors else Checked(cluster, _first(found))
+
+
+def _first(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Leave out what nobody reads, and say so."""
+    if len(found) <= MOST_FINDINGS:
+        return found
+    shown = found[:MOST_FINDINGS]
+    last = shown[-1]
+    return (*shown, Finding(last.line, "", "there is more than this", "begin with what stands above", last.severity))
 
 
 def _validate(document: Document) -> tuple[Cluster | None, list[Finding]]:
     try:
         cluster = Cluster.model_validate(document.data)
     except ValidationError as error:
-        findings = _model_findings(document, error)
-        if isinstance(document.data, dict):
-            sound, kept = _sound_part(document.data, {path_of(detail) for detail in error.errors(include_url=False)})
+        details = error.errors(include_url=False)
+        findings = _model_findings(document, details[: MOST_FINDINGS + 1])
+        if isinstance(document.data, dict) and len(details) <= MOST_FINDINGS:
+            sound, kept = _sound_part(document.data, {path_of(detail) for detail in details})
             findings += _cross_check(sound, kept, document)
         return None, findings
     return cluster, _cross_check(cluster, range(len(cluster.services)), document)
 
 
-def _model_findings(document: Document, error: ValidationError) -> list[Finding]:
+def _model_findings(document: Document, details: Sequence[ErrorDetails]) -> list[Finding]:
     found = []
-    for detail in error.errors(include_url=False):
+    for detail in details:
         if detail["type"] == "too_short" and detail["input"]:
             continue  # there are entries, and each has a finding of its own
         path = path_of(detail)
@@ -104,6 +120,12 @@ def _sound_part(data: dict[str, Any], bad: set[Path]) -> tuple[Cluster, Sequence
         else model.model_validate(data.get(section, {}))
         for section, model in _SINGLE.items()
     }
+    common = {
+        name: None
+        if (name,) in {path[:1] for path in wrong}
+        else getattr(ServiceEntry.model_validate({name: data.get(name)}), name)
+        for name in _OF_ALL_SERVICES
+    }
     services = data.get("services")
     services = services if isinstance(services, list) else []
     kept = [i for i in range(len(services)) if ("services", i) not in wrong]
@@ -113,6 +135,7 @@ def _sound_part(data: dict[str, Any], bad: set[Path]) -> tuple[Cluster, Sequence
         **named,
         services=tuple(ServiceEntry.model_validate(services[i]) for i in kept),
         **single,
+        **common,
     )
     return sound, kept
 
@@ -133,11 +156,14 @@ def _cross_check(cluster: Cluster, kept: Sequence[int], document: Document) -> l
     names = {section: frozenset(_entries(document.data, section)) for section in _NAMED}
     broken = frozenset(name for name in _NAMED if not isinstance(document.data.get(name, {}), dict))
     declared = Declared(**names, broken=broken)
-    found = []
+    found: list[Finding] = []
+    errors = 0
     for remark in check_all(cluster, declared):
         path = remark.path
-        if path[0] == "services":
+        if path[0] == "services" and len(path) > 1:
             path = ("services", kept[int(path[1])], *path[2:])
-        severity: Literal["error", "warning"] = "warning" if remark.warning else "error"
-        found.append(Finding(document.line(path), dotted(path), remark.wrong, remark.right, severity))
+        found.append(Finding(document.line(path), dotted(path), remark.wrong, remark.right, remark.severity))
+        errors += found[-1].severity == "error"
+        if errors > MOST_FINDINGS:
+            break
     return found

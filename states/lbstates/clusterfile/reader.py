@@ -18,6 +18,8 @@ from .findings import Finding, Path, dotted
 
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 8
+MAX_VALUES: Final = 200_000
+"""Texts, numbers, lists and mappings: ten thousand services with two real servers each have half as many."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRANGE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -63,7 +65,7 @@ def read(text: str) -> Document:
         document.findings.append(Finding(line, "", wrong, "save the file as UTF-8 text without control characters"))
         return document
     try:
-        _Builder(document).build(_events(text))
+        _Builder(document, _last_line(text)).build(_events(text))
     except _Stop as stop:
         document.data = None
         document.findings.append(stop.finding)
@@ -78,11 +80,15 @@ def _events(text: str) -> Iterator[yaml.Event]:
         wrong = f"broken YAML: {error.problem or error.context}"
         if error.problem and error.context and error.context_mark:
             wrong = f"{wrong}, {error.context} that begins in line {error.context_mark.line + 1}"
-        # The end of the text counts as a line of its own there; no editor shows that one.
-        line = min(mark.line + 1, len(text.splitlines()) or 1) if mark else 1
+        line = min(mark.line + 1, _last_line(text)) if mark else 1
         raise _Stop(line, (), wrong, _yaml_advice(text, mark)) from error
     except yaml.YAMLError as error:
         raise _Stop(1, (), f"broken YAML: {error}", "save the file as UTF-8 text") from error
+
+
+def _last_line(text: str) -> int:
+    """The parser counts the end of a text as a line of its own; no editor shows that one."""
+    return len(text.splitlines()) or 1
 
 
 def _yaml_advice(text: str, mark: yaml.Mark | None) -> str:
@@ -95,36 +101,40 @@ def _yaml_advice(text: str, mark: yaml.Mark | None) -> str:
 class _Builder:
     """Builds the values of one document from its events."""
 
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    def __init__(self, document: Document, last_line: int) -> None:
+        self._document, self._last_line = document, last_line
         self._events: Iterator[yaml.Event] = iter(())
+        self._left = MAX_VALUES
 
     def build(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if self._document.data is not None:
-                    raise _Stop(_line(event), (), "a second YAML document begins here", "one file, one cluster")
+                    raise _Stop(self._line(event), (), "a second YAML document begins here", "one file, one cluster")
                 self._document.data = self._value(next(events), ())
 
     def _value(self, event: yaml.Event, path: Path) -> object:
-        line = _line(event)
+        line = self._line(event)
         self._document.lines.setdefault(path, line)
         if not isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) or event.anchor is not None:
             raise _Stop(line, path, "YAML anchors and aliases (& and *) are not supported", "write the value out")
         if len(path) > MAX_DEPTH:
             raise _Stop(line, path, "nested too deeply", "nothing in a cluster file is as deep as this")
+        self._left -= 1
+        if self._left < 0:
+            raise _Stop(line, path, f"the file has more than {MAX_VALUES} values", "make several clusters of it")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if event.tag not in _TEXT_TAGS:
-            raise _Stop(line, path, f"YAML tags ({event.tag}) are not supported", "leave the tag out")
+            raise _tagged(line, path)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path)
         return self._sequence(path)
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> str | int | float | bool | None:
         if event.tag not in _TEXT_TAGS:
-            raise _Stop(_line(event), path, f"YAML tags ({event.tag}) are not supported", "leave the tag out")
+            raise _tagged(self._line(event), path)
         text: str = event.value
         if not event.implicit[0]:  # quoted, or a block
             return text
@@ -141,16 +151,16 @@ class _Builder:
             here = (*path, key)
             if key in found:
                 wrong = f"{key} stands here again (first in line {self._document.lines[here]})"
-                self._document.findings.append(Finding(_line(event), dotted(here), wrong, "keep one of the two"))
+                self._document.findings.append(Finding(self._line(event), dotted(here), wrong, "keep one of the two"))
                 self._value(next(self._events), here)
                 continue
-            self._document.lines[here] = _line(event)
+            self._document.lines[here] = self._line(event)
             found[key] = self._value(next(self._events), here)
         return found
 
     def _key(self, event: yaml.Event, path: Path) -> str:
         if not isinstance(event, yaml.ScalarEvent) or event.anchor is not None or event.tag not in _TEXT_TAGS:
-            raise _Stop(_line(event), path, "a key is needed here, a plain word", "write `name: value`")
+            raise _Stop(self._line(event), path, "a key is needed here, a plain word", "write `name: value`")
         key: str = event.value
         return key
 
@@ -161,6 +171,11 @@ class _Builder:
         while not isinstance(event := next(self._events), end):
             yield event
 
+    def _line(self, event: yaml.Event) -> int:
+        return min(event.start_mark.line + 1, self._last_line) if event.start_mark else 1
 
-def _line(event: yaml.Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 1
+
+def _tagged(line: int, path: Path) -> _Stop:
+    # The tag is not shown: it may be a password that begins with an exclamation mark.
+    wrong = "YAML tags (words that begin with !) are not supported"
+    return _Stop(line, path, wrong, "leave the tag out, or put a text that begins with ! between quotes")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .model import Cluster
     from .sections import DirectorEntry, RealServerEntry
     from .services import DestinationEntry, ServiceEntry
+    from .watching import CheckEntry, HttpProbe, PoolEntry
 
 IPV4: Final = 4
 IPV6: Final = 6
@@ -67,3 +68,25 @@ def keys(cluster: Cluster, service: ServiceEntry) -> Iterator[tuple[object, ...]
         yield from ((service.protocol, service.vip, port) for port in single_ports(service))
     elif service.firewall_mark != "auto":
         yield ("fwmark", service.firewall_mark, version_of(cluster, service))
+
+
+def check_of(cluster: Cluster, service: ServiceEntry) -> CheckEntry | None:
+    """Return how the real servers of a service are watched: its own way, or that of the file; None: not at all."""
+    found = cluster.check if service.check is None else service.check
+    return None if found is None or not found.kinds else found
+
+
+def pool_of(cluster: Cluster, service: ServiceEntry) -> PoolEntry:
+    """Return how the real servers of a service go out and in: its own way, or that of the file, with all defaults."""
+    found = service.pool or cluster.pool
+    if found is not None:
+        return found
+    from .watching import PoolEntry  # noqa: PLC0415 - brings pydantic, which whoever has a cluster has loaded
+
+    return PoolEntry()
+
+
+def statuses(entry: HttpProbe) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of right answers of a check: "200-299" is (200, 299), "200" is (200, 200)."""
+    found = (text.partition("-") for text in entry.status)
+    return tuple((int(first), int(last or first)) for first, _, last in found)

@@ -23,6 +23,7 @@ from .fields import (
     Weight,
 )
 from .short import Section, ShortSection
+from .watching import Check, PoolEntry
 
 Threshold = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
@@ -131,4 +132,13 @@ class ServiceEntry(Section):
         default_factory=dict,
         min_length=1,
         description="Weight by real server, 0 to 65535, or more about it. Left out: all, with weight 1.",
+    )
+    check: Check | None = Field(
+        default=None,
+        description="How the directors watch its real servers: a kind (tcp, http, https, udp), or a mapping with one of the "
+        "kinds and what differs from its defaults; none: not at all. Left out: as at the top of the file.",
+    )
+    pool: PoolEntry | None = Field(
+        default=None,
+        description="How many of its real servers may be out, and how they come in. Left out: as at the top of the file.",
     )

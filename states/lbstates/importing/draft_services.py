@@ -9,6 +9,7 @@ from typing import Any
 from lbstates import words
 
 from . import neutral
+from .draft_checks import check_of, pool_of
 from .hosts import Director
 from .names import Names, after_address
 from .neutral import Destination, Service, Tunnel
@@ -44,7 +45,7 @@ def add(
     used = dict.fromkeys(
         one.address
         for service in services
-        for one in service.destinations
+        for one in (*service.destinations, *(() if service.sorry is None else (service.sorry,)))
         if one.address in names and (not service.address or service.address in vip_names)
     )
     draft.data["real_servers"] = {names[address]: address for address in used}
@@ -128,6 +129,12 @@ def _service(
     entry["real_servers"] = {
         names[some[0].address]: _destination(some, service, method, tunnel, notes) for some in usable
     }
+    every = [one for some in usable for one in some]
+    check, pool = check_of(service, every, notes), pool_of(service, method, every, names, notes)
+    if check is not None:
+        entry["check"] = check
+    if pool is not None:
+        entry["pool"] = pool
     return entry
 
 

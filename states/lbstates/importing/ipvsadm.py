@@ -77,7 +77,7 @@ def read_ipvsadm(director: str, name: str, text: str, notes: Notebook) -> Source
         found = replace(service, destinations=tuple(destinations.pop(key, ())))
         source.services.append(found)
         notes.taken(found.place, "-A", f"{found.name} with {count(len(found.destinations), 'real server')}")
-    for left in destinations.values():
+    for left in filter(None, destinations.values()):  # empty where a real server was itself wrong
         notes.wrong(left[0].place, "-a", "its virtual service is not in the file", "add the line with -A before it")
     return source
 

@@ -22,6 +22,9 @@ _STATIC: Final = Drop(
     "static addresses, routes and rules belong to the host's network configuration", "put them there", keep=True
 )
 _DEFINITION: Final = Drop("only interfaces are tracked", "see whether that is enough", keep=True)
+_NO_CERTIFICATE: Final = Drop(
+    "an https check shows no certificate of its own", "see whether the server asks for one", keep=True
+)
 _OTHER: Final = Drop("lbmaster has no such setting", "no action is needed, unless you know that you use it", keep=True)
 
 _GARP: Final = {f"vrrp_{keyword}": Field("garp", vrrp.read_garp, many=True) for keyword in vrrp.GARP}
@@ -141,7 +144,7 @@ _TOP: Final = Table(
             "bfd_instance",
         ),
         **drops(_OTHER, "garp_group", "interface_up_down_delays"),
-        **drops(lvs.HEALTH, "SSL"),
+        **drops(_NO_CERTIFICATE, "SSL"),
         **drops(
             _PROCESS,
             *("net_namespace", "net_namespace_ipvs", "namespace_with_ipsets", "instance", "use_pid_dir"),

@@ -10,22 +10,19 @@ from lbstates import words
 
 from . import values
 from .blocks import KEPT, Drop, Field, Table, drops, first, read_block
+from .keepalived_checks import NO_SCRIPTS, OTHERS, RETRIES, TIMES, TRANSLATED, read_check
 from .keepalived_vrrp import MAIL, SCRIPTS
-from .neutral import Destination, Family, Forwarding, Persistence, Service, Tunnel
+from .neutral import Destination, Family, Forwarding, Persistence, Service, Sorry, Tunnel
 from .remarks import Notebook, Place
 from .tree import Statement
 from .values import Wrong
 
-CHECKERS: Final = frozenset(
-    {"HTTP_GET", "SSL_GET", "TCP_CHECK", "SMTP_CHECK", "DNS_CHECK", "MISC_CHECK", "BFD_CHECK", "UDP_CHECK"}
-    | {"PING_CHECK", "FILE_CHECK"}
-)
 DEFAULT_PERSISTENCE: Final = 360
 """Seconds; what keepalived takes where persistence is wanted without a time."""
 MAX_THRESHOLD: Final = 2**31 - 1
 
-HEALTH: Final = Drop("health checks come with a later version", "it is kept as a comment", keep=True)
-_QUORUM: Final = Drop("sorry servers, quorums and backup pools are not supported", "it is kept as a comment", keep=True)
+_QUORUM: Final = Drop("quorums and backup pools are not supported", "it is kept as a comment; see `pool`", keep=True)
+_EVERYBODY: Final = Drop("every director checks, whoever has the VIP", "no action is needed")
 _TUNNEL_TYPES: Final = ("ipip", "gre", "gue")
 _CHECKSUMS: Final = {"nocsum": "none", "csum": "full", "remcsum": "remote"}
 _FLAGS: Final = ("flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback")
@@ -104,6 +101,9 @@ _SERVICE: Final = Table(
         "ip_family": Field("family", lambda s: "ipv6" if first(s) == "inet6" else "ipv4"),
         "weight": Field("weight", lambda s: values.integer(first(s), 0, MAX_THRESHOLD)),
         "real_server": Field("real_servers", lambda s: s, many=True),
+        "sorry_server": Field("sorry", lambda s: s),
+        "sorry_server_lvs_method": Field("sorry_method", _method),
+        **TIMES,
         **{flag: Field("flags", lambda s: s.keyword, many=True) for flag in _FLAGS},
     },
     {
@@ -111,16 +111,13 @@ _SERVICE: Final = Table(
         **drops(MAIL, "smtp_alert"),
         **drops(
             _QUORUM,
-            *("sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method", "quorum", "hysteresis"),
-            *("alpha", "omega", "failover_threshold", "backup_real_server"),
+            *("quorum", "hysteresis", "omega", "failover_threshold", "backup_real_server"),
         ),
-        **drops(
-            HEALTH,
-            *("delay_loop", "connect_timeout", "retry", "delay_before_retry", "warmup", "virtualhost"),
-            *("inhibit_on_failure", "ha_suspend"),
-        ),
+        **drops(RETRIES, "delay_before_retry", "warmup"),
+        **drops(_EVERYBODY, "ha_suspend"),
     },
-    frozenset({"snmp_name", "nat_mask", "tun_type"}),
+    # A real server gets no weight before its first probe, and weight 0 when it fails, in any case.
+    frozenset({"snmp_name", "nat_mask", "tun_type", "alpha", "inhibit_on_failure", "sorry_server_inhibit"}),
 )
 _REAL_SERVER: Final = Table(
     "in a real_server",
@@ -130,17 +127,16 @@ _REAL_SERVER: Final = Table(
         "lb_kind": _METHOD,
         "uthreshold": Field("upper", lambda s: values.integer(first(s), 0, MAX_THRESHOLD)),
         "lthreshold": Field("lower", lambda s: values.integer(first(s), 0, MAX_THRESHOLD)),
+        **TIMES,
+        **{checker: Field("checkers", lambda s: s, many=True) for checker in TRANSLATED},
     },
     {
         **drops(SCRIPTS, "notify_up", "notify_down"),
         **drops(MAIL, "smtp_alert"),
-        **drops(
-            HEALTH,
-            *("delay_loop", "connect_timeout", "retry", "delay_before_retry", "warmup", "virtualhost"),
-            *("inhibit_on_failure", "alpha", *CHECKERS),
-        ),
+        **drops(NO_SCRIPTS, *OTHERS),
+        **drops(RETRIES, "delay_before_retry", "warmup"),
     },
-    frozenset({"snmp_name"}),
+    frozenset({"snmp_name", "alpha", "inhibit_on_failure"}),
 )
 
 
@@ -222,7 +218,21 @@ def _service(place: Place, entry: GroupEntry, address: str, found: dict[str, Any
         one_packet=_one_packet(place, entry, found, notes),
         destinations=destinations,
         kept=tuple(kept),
+        sorry=_sorry(entry, found, notes),
     )
+
+
+def _sorry(entry: GroupEntry, found: dict[str, Any], notes: Notebook) -> Sorry | None:
+    statement: Statement | None = found.get("sorry")
+    if statement is None:
+        return None
+    try:
+        address, port = _endpoint(statement)
+    except Wrong as error:
+        notes.wrong(statement.place, "sorry_server", f"{error.wrong}, so it is left out", error.right)
+        return None
+    forwarding, _ = found.get("sorry_method", (None, None))
+    return Sorry(address, 0 if port == entry.port else port, statement.place, forwarding)
 
 
 def _family(destinations: tuple[Destination, ...]) -> Family:
@@ -310,6 +320,7 @@ def _destination(
         return None
     found = read_block(statement.block or (), _REAL_SERVER, notes)
     forwarding, tunnel = found.get("method", method)
+    around = {field.name: of[field.name] for field in TIMES.values() for of in (defaults, found) if field.name in of}
     if vip and forwarding != "tunnel" and values.family_of(address) != values.family_of(vip):
         said = f"{address} is of another family than {vip}, so it is left out"
         notes.wrong(place, "real_server", said, "only tunnels lead from one to the other")
@@ -324,6 +335,8 @@ def _destination(
         lower=found.get("lower", 0),
         tunnel=tunnel,
         checks=tuple(found.get(KEPT, ())),
+        check=read_check(found.get("checkers", ()), around, address, notes),
+        written_port=port,
     )
 
 

@@ -11,7 +11,8 @@ from lbstates import words
 
 from . import values
 from .blocks import KEPT, Drop, Field, Table, drops, first, read_block
-from .neutral import Instance, Route, Rule, SyncGroup, Vip
+from .keepalived_routes import read_routes, read_rules
+from .neutral import Instance, SyncGroup, Vip
 from .remarks import Notebook
 from .tree import Statement
 from .values import Wrong
@@ -194,8 +195,8 @@ def read_instance(
         peers=tuple(found.get("peers", ())),
         unicast=bool(found.get("peers")),
         track_interfaces=_interfaces(found.get("tracked", []), notes, kept),
-        routes=_routes(found.get("routes", []), notes, kept),
-        rules=_rules(found.get("rules", []), notes, kept),
+        routes=read_routes(found.get("routes", []), notes, kept),
+        rules=read_rules(found.get("rules", []), notes, kept),
         garp=tuple({**defaults, **dict(found.get("garp", ()))}.items()),
         kept=tuple(kept),
     )
@@ -315,89 +316,3 @@ def _interfaces(blocks: list[list[Statement]], notes: Notebook, kept: list[str])
         notes.dropped(line.place, "track_interface", said, "add it to track_interfaces if its loss shall cost the VIP")
         kept.append(f"track_interface {{ {line.text()} }}")
     return tuple(dict.fromkeys(found))
-
-
-def _routes(blocks: list[list[Statement]], notes: Notebook, kept: list[str]) -> tuple[Route, ...]:
-    found = []
-    for line in (line for block in blocks for line in block):
-        try:
-            found.append(_route(line.words))
-        except Wrong as error:
-            notes.dropped(line.place, "virtual_routes", f"{error.wrong}, so the route is left out", error.right)
-            kept.append(f"virtual_routes {{ {line.text()} }}")
-    return tuple(found)
-
-
-_ROUTE_WORDS: Final = {
-    "via": "via",
-    "gw": "via",
-    "dev": "interface",
-    "table": "table",
-    "to": "to",
-    "src": "source",
-    **dict.fromkeys(("metric", "priority", "preference"), "metric"),
-}
-
-
-def _route(line: tuple[str, ...]) -> Route:
-    given: dict[str, str] = {}
-    rest = list(line)
-    while rest:
-        word = rest.pop(0)
-        if word in _ROUTE_WORDS and rest:
-            given[_ROUTE_WORDS[word]] = rest.pop(0)
-        elif "to" not in given and (word == "default" or word[:1].isdigit() or ":" in word):
-            given["to"] = word
-        elif word != "no_track":
-            raise Wrong(
-                f"{values.shown(word)} cannot be expressed", "a route has to, via, interface, table, source and metric"
-            )
-    if "to" not in given:
-        raise Wrong("it has no destination", "write a network")
-    return Route(
-        to=values.network(given["to"]),
-        via=values.address(given["via"]) if "via" in given else None,
-        interface=values.interface(given["interface"]) if "interface" in given else None,
-        table=values.integer(given["table"], 1, 2**31 - 1) if "table" in given else None,
-        source=values.address(given["source"]) if "source" in given else None,
-        metric=values.integer(given["metric"], 0, 2**31 - 1) if "metric" in given else None,
-    )
-
-
-_RULE_WORDS: Final = {
-    "from": "from",
-    "to": "to",
-    "table": "table",
-    "lookup": "table",
-    **dict.fromkeys(("preference", "priority", "order", "pref", "prio"), "priority"),
-}
-
-
-def _rules(blocks: list[list[Statement]], notes: Notebook, kept: list[str]) -> tuple[Rule, ...]:
-    found = []
-    for line in (line for block in blocks for line in block):
-        try:
-            found.append(_rule(line.words))
-        except Wrong as error:
-            notes.dropped(line.place, "virtual_rules", f"{error.wrong}, so the rule is left out", error.right)
-            kept.append(f"virtual_rules {{ {line.text()} }}")
-    return tuple(found)
-
-
-def _rule(line: tuple[str, ...]) -> Rule:
-    given: dict[str, str] = {}
-    rest = list(line)
-    while rest:
-        word = rest.pop(0)
-        if word in _RULE_WORDS and rest:
-            given[_RULE_WORDS[word]] = rest.pop(0)
-        elif word != "no_track":
-            raise Wrong(f"{values.shown(word)} cannot be expressed", "a rule has from, to, table and priority")
-    if "table" not in given or not given.keys() & {"from", "to"}:
-        raise Wrong("it has no table, or neither from nor to", "write both")
-    return Rule(
-        source=values.network(given["from"]) if "from" in given else None,
-        to=values.network(given["to"]) if "to" in given else None,
-        table=values.integer(given["table"], 1, 2**31 - 1),
-        priority=values.integer(given["priority"], 0, 2**31 - 1) if "priority" in given else None,
-    )

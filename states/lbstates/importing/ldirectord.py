@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lbstates import words
 
 from . import values
-from .neutral import Destination, Family, Forwarding, Persistence, Service, Source
+from .ldirectord_checks import FALLBACKS, METHODS, TAKEN, check_of, fallback_of
+from .neutral import Destination, Family, Forwarding, Persistence, Service, Sorry, Source
 from .remarks import CannotImport, Notebook, Place, count
 from .values import Wrong
 
@@ -19,7 +20,6 @@ MAX_LINES: Final = 100_000
 
 _LINE: Final = re.compile(r"(?P<indent>[ \t]*)(?P<key>[A-Za-z0-9-]+)[ \t]*=[ \t]*(?P<value>.*)")
 _ENDPOINT: Final = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:\[\]]+))(?::(?P<port>[A-Za-z0-9-]+))?")
-_METHODS: Final[dict[str, Forwarding]] = {"gate": "direct", "masq": "masquerade", "ipip": "tunnel"}
 _DNS: Final = 53
 _FULL_MASK: Final = 32
 
@@ -49,12 +49,10 @@ _SERVICES: Final = {
 """Names of ports that stand in such files; nothing is looked up."""
 
 _CHECKS: Final = frozenset(
-    {"checktype", "service", "checkcommand", "checkport", "request", "receive", "httpmethod", "virtualhost", "login"}
-    | {"passwd", "database", "secret", "load", "checktimeout", "negotiatetimeout", "checkinterval", "checkcount"}
-    | {"failurecount", "quiescent", "readdquiescent", "monitorfile", "maintenancedir", "cleanstop"}
+    {"checkcommand", "login", "passwd", "database", "secret", "load", "checkcount", "quiescent", "readdquiescent"}
+    | {"monitorfile", "maintenancedir", "cleanstop"}
 )
 _SECRETS: Final = frozenset({"passwd", "secret"})
-_FALLBACKS: Final = frozenset({"fallback", "fallback6", "fallbackcommand"})
 _MAIL: Final = frozenset({"emailalert", "emailalertfrom", "emailalertfreq", "emailalertstatus", "smtp", "callback"})
 _PROCESS: Final = frozenset({"autoreload", "logfile", "supervised", "fork"})
 _SETTINGS: Final = frozenset({"scheduler", "persistent", "netmask", "protocol", "ops", "real", "real6"})
@@ -66,7 +64,7 @@ class _Virtual:
 
     place: Place
     written: str
-    settings: dict[str, tuple[Place, str]] = field(default_factory=dict)
+    settings: dict[str, tuple[Place, str]]
     reals: list[tuple[Place, str]] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
 
@@ -90,6 +88,7 @@ def read_ldirectord(name: str, text: str, notes: Notebook) -> Source:
 
 def _virtuals(name: str, lines: list[str], source: Source, notes: Notebook) -> Iterator[_Virtual]:
     current: _Virtual | None = None
+    common: dict[str, tuple[Place, str]] = {}
     for number, raw in enumerate(lines, 1):
         if not raw.strip() or raw.lstrip().startswith("#"):
             continue
@@ -102,14 +101,18 @@ def _virtuals(name: str, lines: list[str], source: Source, notes: Notebook) -> I
         if key in ("virtual", "virtual6"):
             if current is not None:
                 yield current
-            current = _Virtual(place, value)
+            # What stands at the top holds where a service does not say otherwise.
+            current = _Virtual(place, value, dict(common))
         elif match["indent"] and current is not None:
             _setting(place, key, value, current, notes)
         else:
             if current is not None:
                 yield current
             current = None
-            _left_out(place, key, value, source.kept, notes)
+            if key in TAKEN | FALLBACKS:
+                common[key] = (place, value)
+            else:
+                _left_out(place, key, value, source.kept, notes)
     if current is not None:
         yield current
 
@@ -117,7 +120,7 @@ def _virtuals(name: str, lines: list[str], source: Source, notes: Notebook) -> I
 def _setting(place: Place, key: str, value: str, virtual: _Virtual, notes: Notebook) -> None:
     if key in ("real", "real6"):
         virtual.reals.append((place, value))
-    elif key in _SETTINGS:
+    elif key in _SETTINGS | TAKEN | FALLBACKS:
         virtual.settings[key] = (place, value.strip("\"'"))
     else:
         _left_out(place, key, value, virtual.kept, notes)
@@ -126,11 +129,10 @@ def _setting(place: Place, key: str, value: str, virtual: _Virtual, notes: Noteb
 def _left_out(place: Place, key: str, value: str, kept: list[str], notes: Notebook) -> None:
     said = f"{key} = {'(not shown)' if key in _SECRETS else value}"
     if key in _CHECKS:
-        notes.dropped(place, key, "health checks come with a later version", "it is kept as a comment")
+        notes.dropped(place, key, "the checks here have no such setting", "it is kept as a comment")
         kept.append(said)
-    elif key in _FALLBACKS:
-        notes.dropped(place, key, "fallback servers are not supported", "it is kept as a comment")
-        kept.append(said)
+    elif key == "fallbackcommand":
+        notes.dropped(place, key, "no command is run when a sorry server comes in", "subscribe to `pool.sorry`")
     elif key in _MAIL:
         notes.dropped(
             place, key, "no mail is sent and no script is run", "subscribe to the events instead (docs/alerting.md)"
@@ -155,6 +157,7 @@ def _service(virtual: _Virtual, notes: Notebook) -> Service:
     reals = [
         destination for place, text in virtual.reals for destination in _destinations(place, text, port, mark, notes)
     ]
+    check = check_of(virtual.place, port, virtual.settings, notes)
     family: Family = "ipv6" if ":" in address or (mark and reals and ":" in reals[0].address) else "ipv4"
     protocol = _value(virtual, "protocol", "udp" if port == _DNS else "tcp")
     if not mark and protocol not in ("tcp", "udp"):
@@ -173,9 +176,23 @@ def _service(virtual: _Virtual, notes: Notebook) -> Service:
         family=family,
         persistence=_persistence(virtual, family, notes),
         one_packet=_value(virtual, "ops", "no") == "yes",
-        destinations=_once(reals, notes),
+        destinations=tuple(replace(one, check=check) for one in _once(reals, notes)),
         kept=tuple(virtual.kept),
+        sorry=_sorry(virtual, family, port, notes),
     )
+
+
+def _sorry(virtual: _Virtual, family: Family, port: int, notes: Notebook) -> Sorry | None:
+    found = fallback_of(family, virtual.settings)
+    if found is None:
+        return None
+    place, written, forwarding = found
+    try:
+        address, own = _endpoint(written)
+    except Wrong as error:
+        notes.wrong(place, "fallback", f"{error.wrong}, so it is left out", error.right)
+        return None
+    return Sorry(address, 0 if own == port else own, place, forwarding)
 
 
 def _value(virtual: _Virtual, key: str, default: str) -> str:
@@ -210,8 +227,8 @@ def _real(place: Place, text: str, port: int, mark: int) -> list[Destination]:
     except ValueError as error:
         raise Wrong(f"the line cannot be read ({error})", "check its quotes") from None
     forwarding: Forwarding = "direct"
-    if rest and rest[0] in _METHODS:
-        forwarding = _METHODS[rest.pop(0)]
+    if rest and rest[0] in METHODS:
+        forwarding = METHODS[rest.pop(0)]
     weight = values.integer(rest.pop(0), 0, words.MAX_WEIGHT) if rest and rest[0].isdigit() else 1
     checks = (" ".join(f'"{word}"' for word in rest),) if rest else ()
     begin, arrow, end = written.partition("->")
@@ -221,7 +238,7 @@ def _real(place: Place, text: str, port: int, mark: int) -> list[Destination]:
     if forwarding != "masquerade" or (not real_port and not mark):
         real_port = port
     return [
-        Destination(one, real_port, place, forwarding, weight, checks=checks)
+        Destination(one, real_port, place, forwarding, weight, checks=checks, written_port=last_port if arrow else own)
         for one in (values.addresses(f"{address}-{last}") if arrow else [address])
     ]
 

@@ -6,7 +6,7 @@ Every value is as its tool means it, defaults included where the tool has one; N
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from .remarks import Place
 
@@ -24,8 +24,37 @@ class Tunnel:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """How a real server is watched: `kind` and `details` by the words of a cluster file, times in seconds.
+
+    Port 0 is that of the real server.
+    """
+
+    kind: str
+    details: tuple[tuple[str, Any], ...] = ()
+    port: int = 0
+    interval: float | None = None
+    timeout: float | None = None
+    fall: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sorry:
+    """Who answers when no real server does; port 0 is that of the service."""
+
+    address: str
+    port: int
+    place: Place
+    forwarding: Forwarding | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
-    """A real server in a virtual service; port 0 is that of the service. `checks` are its health checks, as written."""
+    """A real server in a virtual service; port 0 is that of the service.
+
+    `check` is how it is watched; `checks` are health checks, as written, that cannot be said like that. `written_port` is
+    what stands in the file, whatever the forwarding method makes of it.
+    """
 
     address: str
     port: int
@@ -36,6 +65,8 @@ class Destination:
     lower: int = 0
     tunnel: Tunnel | None = None
     checks: tuple[str, ...] = ()
+    check: Check | None = None
+    written_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +97,7 @@ class Service:
     one_packet: bool = False
     destinations: tuple[Destination, ...] = ()
     kept: tuple[str, ...] = ()
+    sorry: Sorry | None = None
 
     @property
     def identity(self) -> tuple[str, str, int]:

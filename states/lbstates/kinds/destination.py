@@ -46,9 +46,14 @@ class Destination(Resource, frozen=True, tag="destination"):
 
     @property
     def identity(self) -> str:
-        return f"{self.service} -> {endpoint(self.address, self.port)}"
+        return destination_identity(self.service, self.address, self.port)
 
     def describe(self) -> str:
         method = self.forwarding if self.tunnel is None else f"{self.forwarding} {self.tunnel.describe()}"
         said = f"{method}, weight {self.weight}"
         return f"{said}, thresholds {self.lower} to {self.upper}" if self.upper or self.lower else said
+
+
+def destination_identity(service: str, address: str, port: int) -> str:
+    """Write a destination behind the identity of its service: "tcp 172.28.128.200:80 -> 172.28.128.10:80"."""
+    return f"{service} -> {endpoint(address, port)}"

@@ -12,6 +12,7 @@ MARKER: Final = "# Written by lbmaster"
 """How the first line of each of our files begins, so that a file of somebody else is known as such."""
 
 _SECRET: Final = re.compile(r"(\bauth_(?:pass|hmac)\s+)\S.*")
+_MASKED: Final = r"\1********"
 
 
 class Keepalived(Resource, frozen=True, tag="keepalived"):
@@ -32,6 +33,11 @@ class Keepalived(Resource, frozen=True, tag="keepalived"):
     def ours(self) -> bool:
         return self.config.startswith(MARKER)
 
+    @property
+    def shown(self) -> str:
+        """The text without its passwords, for people and logs."""
+        return _SECRET.sub(_MASKED, self.config)
+
     def describe(self) -> str:
         lines = self.config.count("\n")
         return f"{'running' if self.running else 'not running'}, configuration of {lines} lines"
@@ -40,7 +46,7 @@ class Keepalived(Resource, frozen=True, tag="keepalived"):
     def details(cls, before: Resource | None, after: Resource | None) -> tuple[str, ...]:
         """A unified diff of the two files; passwords are compared, but not shown."""
         lines = difflib.unified_diff(_lines(before), _lines(after), "keepalived.conf", "keepalived.conf", lineterm="")
-        return tuple(_SECRET.sub(r"\1********", line) for line in lines)
+        return tuple(_SECRET.sub(_MASKED, line) for line in lines)
 
     def __repr__(self) -> str:
         """Leave the text out, which may hold a password: representations end up in logs."""

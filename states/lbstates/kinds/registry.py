@@ -13,6 +13,7 @@ from .kind import Kind
 from .link import Link
 from .mark import Mark
 from .module import Module
+from .priority import Priority
 from .service import Service
 from .sync_daemon import SyncDaemon
 from .sysctl import Sysctl
@@ -32,6 +33,8 @@ KINDS: Final = (
     Kind("timeouts", Timeouts, put=32, remove=68, restores=True, stays=True),
     Kind("destination", Destination, put=40, remove=60),
     Kind("sync_daemon", SyncDaemon, put=45, remove=57),
+    # Before keepalived: one that starts begins with the priority that it shall have. A file that nobody reads does nothing.
+    Kind("priority", Priority, put=48, remove=56),
     Kind("keepalived", Keepalived, put=50, remove=55, restores=True),
 )
 

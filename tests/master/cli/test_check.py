@@ -10,11 +10,21 @@ from tests.master.cli.conftest import Run
 def test_a_right_file_needs_no_master_and_exits_0(run: Run, tmp_path: Path) -> None:
     """Offline: nothing listens on the socket."""
     path = tmp_path / "cluster.yaml"
-    path.write_text(examples.CLUSTER_FILE)
+    path.write_text(f"{examples.CLUSTER_FILE}check: tcp\n")
 
     result = run("check", str(path))
 
     assert (result.exit_code, result.stdout) == (0, f"{path}: right\n")
+
+
+def test_a_reminder_is_shown_and_is_no_warning(run: Run) -> None:
+    """Nobody watches the real servers: not wrong, but worth a line; also by --strict."""
+    result = run("check", "--strict", "-", text=examples.CLUSTER_FILE)
+
+    assert result.exit_code == 0
+    reminder, verdict = result.stdout.splitlines()
+    assert reminder.startswith("-:10: info: services: nobody watches")
+    assert verdict == "-: right"
 
 
 def test_the_file_in_the_help_is_right(run: Run) -> None:

@@ -8,7 +8,7 @@ from tests.master.cli.conftest import Run
 from tests.master.cli.scripted import Master
 
 from lbmaster.cli.sentences import SENTENCES, sentence
-from lbwire.events import EVENT_TYPES
+from lbwire.event_types import EVENT_TYPES
 
 FAILOVER = {
     "instance": "web", "vips": ["172.28.128.200/24"], "source": "netology3", "target": "netology4", "seconds": 0.021,

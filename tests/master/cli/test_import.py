@@ -21,8 +21,8 @@ virtual_server 172.28.128.200 80 {
     lb_kind DR
     real_server 172.28.128.10 80 {
         weight 1
-        TCP_CHECK {
-            connect_timeout 3
+        MISC_CHECK {
+            misc_path /usr/local/bin/check
         }
     }
 }
@@ -58,7 +58,7 @@ def test_without_output_the_file_is_printed_and_the_report_is_on_standard_error(
 
     assert yaml.safe_load(result.stdout)["vips"] == {"web": "172.28.128.200/24"}
     lines = result.stderr.splitlines()
-    assert f"{conf}:8: warning: TCP_CHECK: health checks come with a later version; it is kept as a comment" in lines
+    assert any(line.startswith(f"{conf}:8: warning: MISC_CHECK: it has no counterpart; it is kept") for line in lines)
     assert lines[-1].startswith("The cluster file is above: 2 taken, 1 dropped")
 
 

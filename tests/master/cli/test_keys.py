@@ -21,7 +21,7 @@ def test_list_shows_pending_keys_first(master: Master, run: Run) -> None:
 
     lines = run("keys", "list").stdout.splitlines()
 
-    assert lines[0] == "NAME\tSTATE\tSEEN\tSINCE\tADDRESS\tFINGERPRINT"
+    assert lines[0] == "NAME\tSTATE\tSEEN\tSINCE\tADDRESS\tFINGERPRINT\tROLE"
     assert [line.split("\t")[:3] for line in lines[1:]] == [
         ["netology2", "pending", "never"],
         ["netology1", "accepted", "500 ms ago"],

@@ -121,6 +121,49 @@ def test_push_that_failed_names_host_and_reason_and_exits_1(master: Master, run:
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            {"stays": "not_released", "released": 6},
+            "Failed: generation 7 of netology was released to no host; generation 6 is in force as before.",
+        ),
+        (
+            {"stays": "not_released"},
+            "Failed: generation 7 of netology was released to no host; nothing is in force yet.",
+        ),
+        (
+            {"stays": "first", "released": 0},
+            (
+                "Failed: generation 7 of netology is not in force on every host, and stays where it is: there is nothing to go "
+                "back to. Mend the cause, and push again."
+            ),
+        ),
+        (
+            {"stays": "kept", "released": 6, "outcome": "aborted"},
+            (
+                "Aborted: generation 7 of netology is not in force on every host, and stays where it is: that was asked for. "
+                "Push again, or lbmaster rollback to a generation of lbmaster history."
+            ),
+        ),
+        (
+            {"rollback": {"generation": 8, "content_of": 6, "outcome": "failed", "problems": {}}, "released": 8},
+            (
+                "Failed: generation 7 of netology was taken back, but not everywhere: generation 8, with the content of 6, is in "
+                "force, and those named above follow as soon as they can; see lbmaster status."
+            ),
+        ),
+    ],
+)
+def test_the_last_line_of_a_failed_push_tells_what_is_in_force(
+    master: Master, run: Run, file: str, more: dict[str, object], said: str
+) -> None:
+    """Under which number, or why nothing was taken back, and what to do."""
+    master.answers["push"] = [{"result": {**examples.PUSH_FAILED, **more}}]
+    result = run("push", file)
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, said)
+
+
 def test_push_says_who_pushes(master: Master, run: Run, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also behind sudo: the journal names the person."""
     monkeypatch.setenv("SUDO_USER", "ines")

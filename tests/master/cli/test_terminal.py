@@ -12,6 +12,8 @@ from tests.master.cli import examples
 from tests.master.cli.conftest import Terminal
 from tests.master.cli.scripted import Json, Master
 
+from lbmaster.cli.push import interrupted
+
 Start = Callable[..., Terminal]
 RED = "\x1b[1;31m"
 
@@ -81,6 +83,19 @@ def test_ctrl_c_during_a_push_says_that_the_push_goes_on(master: Master, termina
     assert "Traceback" not in shown.output
 
 
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        ("queued", "the push was still queued, and does not take place"),
+        ("", "the push goes on at the master, if it had begun"),
+        ("released", "the push goes on at the master"),
+    ],
+)
+def test_ctrl_c_in_the_queue_is_not_in_the_middle(phase: str, said: str) -> None:
+    """What was not begun is given up with its client."""
+    assert interrupted("push", phase) == said
+
+
 @pytest.mark.parametrize("command", [("stats", "--watch"), ("events", "--follow")])
 def test_ctrl_c_ends_what_has_no_end(master: Master, terminal: Start, command: tuple[str, ...]) -> None:
     """Exit code 130, no traceback, the cursor is visible again."""
@@ -101,7 +116,7 @@ def test_watch_shows_new_figures_and_survives_a_restart_of_the_master(scripted: 
     """While the master is away it says so."""
     scripted.answers["stats"] = [{"result": examples.STATS}]
     with scripted.running():
-        shown = terminal("stats", "--watch")
+        shown = terminal("stats", "--watch", width=300)  # so that no path folds what is looked for
         shown.read_until("InActConn counts connections")
     shown.read_until("trying again")
     shown.output = ""

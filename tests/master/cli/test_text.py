@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lbmaster.cli import screen, sentences
 from lbmaster.cli.page import Cell, Column, Line, Table
 from lbmaster.cli.text import clock, count, duration, safe, seconds
-from lbwire.events import EVENT_TYPES
+from lbwire.event_types import EVENT_TYPES
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

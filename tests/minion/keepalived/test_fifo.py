@@ -92,3 +92,11 @@ async def test_a_removed_fifo_is_made_anew_and_the_old_one_still_heard(tmp_path:
         os.close(old)
         fifo.close()
     assert [line.word for line in got if isinstance(line, FifoLine)] == ["BACKUP", "MASTER"]
+
+
+def test_thousands_of_lines_fit_into_the_fifo_while_nobody_reads(tmp_path: Path) -> None:
+    """keepalived does not wait: what does not fit is lost, and a transition with it."""
+    descriptor = open_fifo(tmp_path / "fifo")
+    for _ in range(10_000):
+        _write(tmp_path / "fifo", b'INSTANCE "www" MASTER 100\n')
+    os.close(descriptor)

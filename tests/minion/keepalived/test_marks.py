@@ -65,6 +65,39 @@ def test_without_a_record_a_file_newer_than_the_process_is_not_loaded(paths: Kee
     assert not marks.has_loaded(paths, me, "text")
 
 
+def test_what_a_process_had_loaded_when_first_seen_outlasts_a_clock_set_back(
+    paths: KeepalivedPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever started it: the times are asked once, before somebody can set the clock."""
+    ours = Process(os.getpid(), 1)
+    paths.config.write_text("text")
+    written = paths.config.stat().st_ctime
+    monkeypatch.setattr(marks, "started_at", lambda _: written + 60)
+    marks.settle(paths, ours, "text")
+    monkeypatch.setattr(marks, "started_at", lambda _: written + 60 - 86400)
+    assert marks.has_loaded(paths, ours, "text")
+    assert not marks.has_loaded(paths, Process(os.getpid(), 2), "text")
+
+
+def test_a_process_that_may_not_have_read_the_file_gets_no_record(paths: KeepalivedPaths) -> None:
+    """Its reload is still to come."""
+    paths.config.write_text("text")
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    marks.settle(paths, Process(os.getpid(), int(fields[19])), "text")
+    assert marks.last_loaded(paths) is None
+
+
+def test_a_record_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The times go on being asked."""
+    config = tmp_path / "keepalived.conf"
+    config.write_text("text")
+    paths = KeepalivedPaths.under(tmp_path / "missing", config)
+    monkeypatch.setattr(marks, "started_at", lambda _: config.stat().st_ctime + 60)
+    marks.settle(paths, Process(os.getpid(), 1), "text")
+    assert marks.has_loaded(paths, Process(os.getpid(), 1), "text")
+    assert marks.last_loaded(paths) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"abc", b"-1", b"0", b"\xff", b"12 13"])
 def test_a_pid_file_without_a_pid_names_nothing(tmp_path: Path, content: bytes) -> None:
     """Nor does a missing one."""

@@ -286,7 +286,9 @@ def test_an_entry_of_a_known_layout_is_not_walked_again_and_one_of_another_is() 
 
 def test_layouts_that_keep_changing_do_not_fill_the_memory() -> None:
     reader = Reader(ipvs_service.SHAPE)
-    for size in range(300):
-        answer = entry(1, service_fields(a99=bytes(4 * size)))
-        assert decode_service(reader.read(answer, 0, len(answer))[0]) == WEB
-    assert len(reader._layouts) < 100
+    for number in range(300):
+        more = (100 + number, bytes(4 * number)), (100 + number, bytes(4))
+        for kind, value in more:  # of another length each, and then of one length
+            answer = entry(1, service_fields(**{f"a{kind}": value}))
+            assert decode_service(reader.read(answer, 0, len(answer))[0]) == WEB
+    assert sum(map(len, reader._layouts.values())) <= 64

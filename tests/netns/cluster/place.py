@@ -241,8 +241,9 @@ class Host:
                     os.kill(int(pid), signal.SIGKILL)
 
     def remove(self) -> None:
-        """End the minion and let the master forget the host."""
+        """End the minion, unplug the host, which may have VIPs still, and let the master forget it."""
         self.end()
+        self.ip("link", "set", "dev", "eth0", "down")
         if any(key["name"] == self.name and key["state"] == "accepted" for key in self.place.enrolments()):
             self.place.ask("keys.revoke", name=self.name)
 
@@ -346,8 +347,9 @@ class Place:
         return "\n".join(lines) + "\n"
 
     def push(self, text: str, timeout: float = 60) -> dict[str, Any]:
-        """Push a file; every host has to converge."""
-        answer = self.ask("push", text=text, file="web.yaml", by="test", timeout=timeout)
+        """Push a file; every host has to converge. Tests take each other's real servers out, all of them at once."""
+        options = {"below_floor": True}
+        answer = self.ask("push", text=text, file="web.yaml", by="test", timeout=timeout, options=options)
         assert answer["outcome"] == "converged", answer
         return answer
 

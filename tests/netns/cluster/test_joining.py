@@ -107,13 +107,17 @@ def test_a_host_that_has_joined_does_not_join_another_master(joined: Host) -> No
     assert joined.config.read_text() == before
 
 
-def test_a_token_lets_in_one_host_only(place: Place, stranger: Host, other: Host) -> None:
-    """The second is told what to do; it is not even pending."""
+def test_a_token_lets_in_one_host_only(
+    place: Place, stranger: Host, other: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the environment or by the option. The second is told what to do; it is not even pending."""
     token = place.ask("keys.token", ttl=60)["token"]
     other.config.unlink()
     (other.state / "curve.key").unlink()
     place.ask("keys.revoke", name=other.name)
-    assert other.lbminion(*other.joining("--token", token)).returncode == 0
+    with monkeypatch.context() as environment:
+        environment.setenv("LBMINION_TOKEN", token)
+        assert other.lbminion(*other.joining()).returncode == 0
     refused = stranger.lbminion(*stranger.joining("--token", token))
     assert refused.returncode == 1
     assert "used before" in refused.stderr

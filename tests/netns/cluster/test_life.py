@@ -19,11 +19,11 @@ def holds(host: Host) -> bool:
 def test_the_vip_goes_to_a_director_whose_minion_lives_and_comes_back(place: Place, other: Host) -> None:
     """Killed, the minion says nothing more: keepalived finds its lock free, and gives up; no VIP is ever on both."""
     first = place.hosts["d1"]
-    second = place.host("d2")
+    second = place.host("d-standby")
     second.join()
     second.start()
     other.start()
-    both = f"  d1: {{address: {first.address}, capacity: 9}}\n  d2: {second.address}\n"
+    both = f"  d1: {{address: {first.address}, capacity: 9}}\n  {second.name}: {second.address}\n"
     place.push(place.cluster_file(other).replace(f"  d1: {first.address}\n", both))
     first.until(lambda: holds(first), "the first is MASTER")
     first.until(lambda: not holds(second), "the second is not")
@@ -37,7 +37,7 @@ def test_the_vip_goes_to_a_director_whose_minion_lives_and_comes_back(place: Pla
         (moved,) = second.until(lambda: place.events("failover", since=since), "the failover is journalled")
     finally:
         first.start()
-    assert (moved["data"]["source"], moved["data"]["target"]) == ("d1", "d2")
+    assert (moved["data"]["source"], moved["data"]["target"]) == ("d1", second.name)
     first.until(lambda: holds(first), "it takes the VIP again", HANDOVER_SECONDS)
     first.until(lambda: not holds(second), "the second has it no more")
     place.push_with(other)

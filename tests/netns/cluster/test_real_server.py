@@ -14,6 +14,9 @@ from .place import CLUSTER, VIP, Host, Place, until
 ARP = {"all/arp_ignore": "1", "all/arp_announce": "2", "eth0/arp_ignore": "1", "eth0/arp_announce": "2"}
 BEFORE = {"all/arp_ignore": "0", "all/arp_announce": "0", "eth0/arp_ignore": "0", "eth0/arp_announce": "1"}
 
+AS_IT_IS = {"below_floor": True, "rollback": False}
+"""What fails stays as it is then, to be looked at."""
+
 
 def kinds(steps: list[dict[str, str]]) -> list[str]:
     return [kind for kind, _ in itertools.groupby(step["kind"] for step in steps)]
@@ -43,7 +46,7 @@ def test_without_the_sysctls_the_vip_is_never_added(place: Place, joined: Host) 
     joined.start()
     freeze_sysctls(joined)
     with joined.watched() as changes:
-        answer = place.ask("push", text=place.cluster_file(joined), timeout=30)
+        answer = place.ask("push", text=place.cluster_file(joined), timeout=30, options=AS_IT_IS)
     assert answer["outcome"] == "failed"
     problem = answer["hosts"][joined.name]["problem"]
     assert "net/ipv4/conf/all/arp_ignore" in problem
@@ -76,7 +79,7 @@ def test_the_vip_is_deleted_before_the_sysctls_are_restored(place: Place, server
     """Also when restoring fails: then it is said, and the VIP is gone all the same."""
     other.start()
     freeze_sysctls(server)
-    answer = place.ask("push", text=place.cluster_file(other), timeout=30)
+    answer = place.ask("push", text=place.cluster_file(other), timeout=30, options=AS_IT_IS)
     assert answer["outcome"] == "failed"
     assert "arp_ignore" in answer["hosts"][server.name]["problem"]
     assert server.on_lo() == set()
@@ -136,7 +139,7 @@ def test_a_minion_that_is_killed_while_it_applies_200_vips_ends_in_the_pushed_st
     joined.start()
     other.start()
     answers: list[dict[str, Any]] = []
-    arguments = {"text": place.cluster_file(joined, vips=vips), "timeout": 90}
+    arguments = {"text": place.cluster_file(joined, vips=vips), "timeout": 90, "options": {"below_floor": True}}
     push = threading.Thread(target=lambda: answers.append(place.ask("push", **arguments)))
     with joined.watched() as changes:
         push.start()

@@ -113,7 +113,9 @@ def test_without_network_rights_a_push_is_refused_with_the_way_out(place: Place,
     _let_pass(joined.folder)
     joined.configure(runtime_directory=str(joined.folder / "r"))
     joined.start(*NOBODY)
-    answer = place.ask("push", text=place.cluster_file(joined), timeout=20)
+    answer = place.ask(
+        "push", text=place.cluster_file(joined), timeout=20, options={"below_floor": True, "rollback": False}
+    )
     assert answer["outcome"] == "failed"
     problem = answer["hosts"][joined.name]["problem"]
     assert "EPERM" in problem or "EACCES" in problem
@@ -147,7 +149,7 @@ def test_a_director_without_keepalived_refuses_with_the_way_out(place: Place, se
 def _push(place: Place, text: str) -> subprocess.CompletedProcess[str]:
     file = place.folder / "web.yaml"
     file.write_text(text)
-    return place.lbmaster("push", "--timeout", "20s", file)
+    return place.lbmaster("push", "--timeout", "20s", "--below-floor", file)
 
 
 def test_a_director_on_a_kernel_without_ipvs_refuses_with_the_way_out(place: Place, server: Host) -> None:

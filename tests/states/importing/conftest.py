@@ -2,12 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+import yaml
 
 from lbstates.importing import Imported, Order, import_cluster
 from lbstates.importing.importer import Given
 from lbstates.importing.remarks import Unreadable
+
+INSTANCE = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.0.0.100/24\n }\n"
+SERVICE = "virtual_server 10.0.0.100 80 {\n protocol TCP\n lb_algo rr\n lb_kind DR\n"
+REAL = " real_server 10.0.0.10 80 {\n weight 1\n }\n"
+BOTH = f"{INSTANCE}}}\n{SERVICE}{REAL}}}\n"
 
 
 @dataclass
@@ -51,3 +58,15 @@ def keepalived() -> Import:
 def said(imported: Imported, fate: str) -> list[str]:
     """The remarks with this fate, without their ways out."""
     return [f"{one.place}: {one.keyword}: {one.said}" for one in imported.remarks if one.fate == fate]
+
+
+def data(imported: Imported) -> dict[str, Any]:
+    """The cluster file as it is read back."""
+    loaded: dict[str, Any] = yaml.safe_load(imported.text)
+    return loaded
+
+
+def service(imported: Imported) -> dict[str, Any]:
+    """The only service in it."""
+    (one,) = data(imported)["services"]
+    return dict(one)

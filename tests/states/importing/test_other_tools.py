@@ -8,6 +8,7 @@ import pytest
 import yaml
 from tests.states.importing.conftest import Shelf, said
 
+from lbstates.clusterfile import check
 from lbstates.importing import CannotImport, Imported, Order, import_cluster
 from lbstates.importing.importer import Given
 
@@ -168,6 +169,7 @@ def test_ldirectord_with_its_own_defaults() -> None:
                 "r-10-0-0-12": {"weight": 2, "port": 8080, "forwarding": "masquerade"},
                 **{f"r-10-0-0-{n}": 1 for n in (20, 21, 22)},
             },
+            "check": {"http": {"path": "/index.html", "status": "200-299"}, "interval": 10, "timeout": 10},
         },
         {
             "vip": "vip-10-0-0-100",
@@ -186,10 +188,11 @@ def test_ldirectord_with_its_own_defaults() -> None:
             "scheduler": "wrr",
             "forwarding": "direct",
             "real_servers": {"r-fd00--10": 1},
+            "check": {"https": {"status": "200-299"}, "interval": 10, "timeout": 10},
         },
     ]
     assert said(imported, "wrong") == []
-    assert [remark.split(":")[1] for remark in said(imported, "dropped")] == ["2", "3", "4", "5", "6", "13", "14", "24"]
+    assert sorted({int(remark.split(":")[1]) for remark in said(imported, "dropped")}) == [3, 4, 5, 6, 19, 23, 24]
     assert "secret" not in imported.text
     assert '# not imported, of r-10-0-0-12: "/x" "OK"' in imported.text
 
@@ -218,6 +221,77 @@ def test_bad_lines_of_ldirectord_are_named_with_their_line(line: str, fate: str,
     text = "virtual=10.0.0.100:80\n\treal=10.0.0.10:80 gate\nvirtual=10.0.0.100:81\n\treal=10.0.0.10 gate\n"
 
     assert [remark for remark in said(ldirectord(text + line + "\n"), fate) if what in remark]
+
+
+CHECKED = "virtual=10.0.0.100:PORT\n\treal=10.0.0.10:PORT gate\n\treal=10.0.0.11:PORT gate\n"
+
+
+@pytest.mark.parametrize(
+    ("port", "lines", "written"),
+    [
+        (80, "checktype=connect", {"tcp": {}, "interval": 10, "timeout": 5}),
+        (
+            80,
+            "checktype=connect\ncheckinterval=2\ncheckport=8080",
+            {"tcp": {}, "interval": 2, "timeout": 2, "port": 8080},
+        ),
+        (25, "", {"tcp": {}, "interval": 10, "timeout": 10}),
+        (25, "service=smtp\nfailurecount=4", {"tcp": {}, "interval": 10, "timeout": 10, "fall": 4}),
+        (
+            8080,
+            'service=http\nrequest="/a/b"\nreceive="all is well"\nvirtualhost=a.example\nhttpmethod=HEAD',
+            {
+                "http": {
+                    "path": "/a/b",
+                    "host": "a.example",
+                    "method": "HEAD",
+                    "status": "200-299",
+                    "body": "all is well",
+                },
+                "interval": 10,
+                "timeout": 10,
+            },
+        ),
+        (53, "request=example.org", {"dns": {"name": "example.org", "type": "A"}, "interval": 10, "timeout": 10}),
+        (80, "checktype=off", None),
+        (80, "checktype=ping", None),
+        (80, "checktype=external\ncheckcommand=/bin/x", None),
+        (53, "", None),
+        (80, "request=a b", None),
+        (80, "checkinterval=often", None),
+    ],
+)
+def test_the_checks_of_ldirectord(port: int, lines: str, written: object) -> None:
+    """Of a service, and of the whole file; what has no counterpart is left out."""
+    text = CHECKED.replace("PORT", str(port))
+    own = ldirectord(text + "".join(f"\t{line}\n" for line in lines.splitlines()))
+    common = ldirectord(f"{lines}\n{text}")
+    for imported in (own, common):
+        (service,) = services(imported)
+        assert service.get("check") == written
+        assert [one for one in check(imported.text).findings if one.severity == "error"] == []
+        if written is None and lines != "checktype=off":
+            assert said(imported, "dropped")
+
+
+def test_a_pattern_that_is_more_than_a_text_is_said() -> None:
+    """The status alone is looked at."""
+    imported = ldirectord(CHECKED.replace("PORT", "80") + '\treceive="ok|fine"\n')
+    assert "body" not in services(imported)[0]["check"]["http"]
+    assert any("not for a regular expression" in remark for remark in said(imported, "dropped"))
+
+
+def test_the_fallback_of_ldirectord() -> None:
+    """A service's own, or that of the file; one on every director itself has no counterpart."""
+    text = CHECKED.replace("PORT", "80")
+    (service,) = services(ldirectord(f"fallback=10.0.0.98:80 gate\n{text}\tfallback=10.0.0.99:8080 masq\n"))
+    assert service["pool"] == {"sorry_server": {"address": "10.0.0.99", "port": 8080, "forwarding": "masquerade"}}
+    (service,) = services(ldirectord(f"fallback=10.0.0.98:80\n{text}"))
+    assert service["pool"] == {"sorry_server": "10.0.0.98"}
+    (service,) = services(imported := ldirectord(f"fallback=127.0.0.1:80\n{text}"))
+    assert "pool" not in service
+    assert any("every director would answer for itself" in remark for remark in said(imported, "dropped"))
+    assert any("is no IP address" in remark for remark in said(ldirectord(f"fallback=sorry:80\n{text}"), "wrong"))
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "# only\n"])

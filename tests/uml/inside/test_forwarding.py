@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 from tests.netns.conftest import Namespace
 from tests.uml.inside import modules
+from tests.uml.inside.answering import Answering
 from tests.uml.inside.conftest import run
 
 from lbminion import sysctl
@@ -72,21 +72,17 @@ def give_vips() -> None:
     asyncio.run(act())
 
 
-def serve(family: socket.AddressFamily, port: int) -> socket.socket:
+def serve(family: socket.AddressFamily, port: int) -> Answering:
     """Answer everybody on a port with the port's number."""
-    server = socket.create_server(("", port), family=family)
 
-    def answer() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
             connection.sendall(str(port).encode())
-            connection.close()
 
-    threading.Thread(target=answer, daemon=True).start()
-    return server
+    serving = Answering()
+    serving.at(socket.create_server(("", port), family=family), answer)
+    return serving
 
 
 def ask(vip: str, seconds: float) -> str:
@@ -128,7 +124,7 @@ def place(loaded: None) -> Iterator[Place]:
     servers = [place.real.run(serve, family, port) for family in families for port in (PORT, OTHER_PORT)]
     yield place
     for server in servers:
-        server.close()
+        server.end()
     links.close()
     ports.close()
     place.client.remove()

@@ -33,14 +33,15 @@ from lbstates.kinds.keepalived import Keepalived
 from lbstates.kinds.kind import Resource
 from lbstates.kinds.mark import Mark
 from lbstates.kinds.module import Module
+from lbstates.kinds.priority import Priority
 from lbstates.plan import Plan, Resources, diff, index
 
 CASES = [(folder, host) for folder in FOLDERS for host in resources_of(folder)]
-ELSEWHERE = (Clamp, Keepalived, Mark)
+ELSEWHERE = (Clamp, Keepalived, Mark, Priority)
 
 
 class OneHost:
-    """All handlers but keepalived's and that of packet rules, used as the reconciler does."""
+    """All handlers but keepalived's, that of its priorities and that of packet rules, used as the reconciler does."""
 
     def __init__(self, addresses: Addresses, folder: Path) -> None:
         ipvs = IpvsTable()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.uml.inside import modules
 from tests.uml.inside.conftest import MODULES, altered, change, put, run, saved
+from tests.waiting import until
 
 from lbminion.errors import NoIpvs, NotPermitted
 from lbminion.netlink.ipvs import Ipvs
@@ -245,10 +245,10 @@ def test_statistics_are_those_that_ipvsadm_shows(ipvs: Ipvs) -> None:
 
 def _settle(ipvs: Ipvs, identity: str, connections: int) -> None:
     """Wait until the kernel's counters have caught up: it adds them up every two seconds only."""
-    deadline = time.monotonic() + 10
-    while ipvs.snapshot().statistics.destinations[identity].connections < connections:
-        assert time.monotonic() < deadline, "the counters stand still"
-        time.sleep(0.05)
+    until(
+        lambda: ipvs.snapshot().statistics.destinations[identity].connections >= connections,
+        "the kernel's counters catch up",
+    )
 
 
 def test_a_change_of_another_kind_is_a_mistake_of_the_caller(ipvs: Ipvs) -> None:

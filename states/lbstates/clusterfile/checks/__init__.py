@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from lbstates.clusterfile.model import Cluster
 
-from . import hosts, ipvs, services, vrrp
+from . import hosts, ipvs, services, vrrp, watching
 from .remark import Declared, Remark
 
 __all__ = ["Declared", "Remark", "check_all"]
@@ -23,4 +23,5 @@ _CHECKS: tuple[Callable[[Cluster, Declared], Iterator[Remark]], ...] = (
     *vrrp.CHECKS,
     *services.CHECKS,
     *ipvs.CHECKS,
+    *watching.CHECKS,
 )

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from lbstates.clusterfile.findings import Path
 from lbstates.clusterfile.model import Cluster
-from lbstates.clusterfile.reading import IPV4, address_of, bare, destinations
+from lbstates.clusterfile.reading import IPV4, address_of, bare, destinations, pool_of
 from lbstates.clusterfile.sections import DirectorEntry, RealServerEntry
 
 from .remark import Declared, Remark
@@ -103,6 +103,12 @@ def _real_servers_in(network: Network, vip: str, cluster: Cluster) -> Iterator[R
         for name, entry in destinations(cluster, service).items()
         if (entry.forwarding or service.forwarding) == "direct"
     }
+    direct |= {
+        sorry.real_server
+        for service in cluster.services
+        if service.vip == vip and (sorry := pool_of(cluster, service).sorry_server) is not None
+        if (sorry.forwarding or service.forwarding) == "direct" and sorry.real_server is not None
+    }
     for name in sorted(direct & cluster.real_servers.keys()):
         address = address_of(cluster.real_servers[name], network.version)
         if address is not None and ipaddress.ip_address(address) not in network:
@@ -113,6 +119,8 @@ def _real_servers_in(network: Network, vip: str, cluster: Cluster) -> Iterator[R
 
 def _unused_servers(cluster: Cluster, _: Declared) -> Iterator[Remark]:
     used = {name for service in cluster.services for name in destinations(cluster, service)}
+    sorry = (pool_of(cluster, service).sorry_server for service in cluster.services)
+    used |= {it.real_server for it in sorry if it is not None and it.real_server is not None}
     for name in cluster.real_servers.keys() - used:
         yield Remark(("real_servers", name), f"no service uses {name}", "add it to one, or leave it out", warning=True)
 

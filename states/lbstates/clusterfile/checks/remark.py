@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lbstates.clusterfile.findings import Path
+from lbstates.clusterfile.findings import Path, Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A finding that does not know its line yet; `warning` means that the file can be used as it is."""
+    """A finding that does not know its line yet; `warning` means that the file can be used as it is, `info` just reminds."""
 
     path: Path
     wrong: str
     right: str
     warning: bool = False
+    info: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """How much it weighs."""
+        return "warning" if self.warning else "info" if self.info else "error"
 
 
 @dataclass(frozen=True, slots=True)
