@@ -144,7 +144,9 @@ class Duties:
             # The beacons go on naming the generation, so it is asked for again.
             logger.error("a release cannot be kept: %s; is the disk full?", error)  # noqa: TRY400 - no bug
             return
-        self._reconciler.ask(Look("push", cluster))
+        # One that is repeated after it was put in force is no new push: what an operator has stopped since stays stopped.
+        applied = self._holdings.holding(cluster).applied >= generation
+        self._reconciler.ask(Look("state" if applied else "push", cluster))
 
     def _catch_up(self, cluster: str) -> None:
         """A state that came after its release (a second role's, say) is in force at once."""

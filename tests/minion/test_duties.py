@@ -115,3 +115,20 @@ def test_a_release_that_the_disk_does_not_take_is_not_acted_upon(tmp_path: Path)
     duties.received(message("release", Release((HOST,)), "cluster", 2))
     assert holdings.released("c") == 1
     assert jobs.asked[-1] == Look("push", "c")
+
+
+def test_a_release_that_is_repeated_once_it_is_in_force_is_no_new_push(tmp_path: Path) -> None:
+    """A push starts a keepalived that an operator has stopped; a message that came twice does not."""
+    connection = open_store(tmp_path)
+    holdings, jobs = Holdings(connection, KEYS), Jobs()
+    duties = Duties(
+        Inbox(HOST, KEYS), holdings, jobs, NOTHING, NOTHING, lambda *_: None, lambda: None, lambda *_: None, Trust(connection, CONFIG)  # type: ignore[arg-type]
+    )  # fmt: skip
+    state = RealServerState("c", {HOST: Host("172.28.128.10")}, ())
+    duties.received(message("state", State((HOST,), encode_state(state)), "role:realserver", 0))
+    duties.received(message("release", Release((HOST,)), "cluster", 1))
+    duties.received(message("release", Release((HOST,)), "cluster", 2))
+    assert jobs.asked[-2:] == [Look("push", "c"), Look("push", "c")]
+    holdings.applied("c", 1)
+    duties.received(message("release", Release((HOST,)), "cluster", 3))
+    assert jobs.asked[-1] == Look("state", "c")

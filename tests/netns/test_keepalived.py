@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -9,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from lbminion.keepalived import control, marks
 from lbminion.keepalived.control import Appeared, Control, Ended, Occurrence
 from lbminion.keepalived.ends import End
-from lbminion.keepalived.errors import ConfigRefused, FifoBlocked
+from lbminion.keepalived.errors import ConfigRefused, FifoBlocked, StopFailed
 from lbminion.keepalived.leftovers import leftovers, remove_leftovers
 from lbminion.keepalived.manager import Child
 from lbminion.keepalived.process import alive, find, named_by, survivors
@@ -162,6 +164,49 @@ async def test_an_operators_stop_is_told_and_held(minion: Minion, nodes: tuple[N
     assert (await minion.control.put(minion.desired())).action == "started"
     peer.kill_all()
     other.wait()
+
+
+async def test_a_keepalived_that_is_ending_is_not_started_again_by_who_looks_at_that_moment(minion: Minion) -> None:
+    """Its pid file goes first: until it has ended nobody knows whether an operator stopped it."""
+    await minion.master()
+    pid = _pid(minion)
+    minion.node.paths.pid.unlink()
+    assert minion.control.observe() == minion.desired()
+    assert (await minion.control.put(minion.desired())).action == "none"
+    putting = asyncio.create_task(minion.control.put(minion.desired(150)))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGTERM)
+    assert (await putting).action == "held"
+    assert minion.ends == [End.STOPPED]
+    assert find(minion.node.paths) is None
+    assert minion.control.observe() == structs.replace(minion.desired(150), running=False)
+
+
+async def test_one_that_is_ending_and_does_not_end_is_named(minion: Minion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second one is started beside it."""
+    await minion.master()
+    pid = _pid(minion)
+    text = minion.node.paths.pid.read_text()
+    minion.node.paths.pid.unlink()
+    monkeypatch.setattr(control, "STOP_SECONDS", 0.1)
+    with pytest.raises(StopFailed, match=f"pid {pid}"):
+        await minion.control.put(minion.desired(150))
+    minion.node.paths.pid.write_text(text)
+    assert (await minion.control.put(minion.desired(150))).action == "reloaded"
+
+
+async def test_what_an_end_was_is_known_before_anybody_decides_about_it(minion: Minion) -> None:
+    """Also when somebody looks between the death and the turn of the loop that would tell of it."""
+    await minion.master()
+    pid = _pid(minion)
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop must not turn
+    assert minion.control.observe() == structs.replace(minion.desired(), running=False)
+    assert minion.ends == [End.DIED]
+    assert (await minion.control.put(minion.desired())).action == "started"
+    await asyncio.sleep(0)
+    assert minion.ends == [End.DIED]
+    assert not minion.control.held
 
 
 async def test_an_operators_start_ends_the_hold(minion: Minion) -> None:

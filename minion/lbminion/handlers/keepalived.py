@@ -51,7 +51,7 @@ class KeepalivedReader:
         """Read file and process anew, which takes a fraction of a millisecond."""
         if not wanted["keepalived"]:
             return False
-        return observe(self.paths) != observed["keepalived"].get("keepalived")
+        return self._observe() != observed["keepalived"].get("keepalived")
 
     async def check(self, change: Change) -> None:
         """Have keepalived test the file that a change would bring. Raises `ChangeError`."""

@@ -23,15 +23,16 @@ from . import config_file, dump, marks
 from .config_file import Finding
 from .dump import InstanceDump
 from .ends import End, judge
-from .errors import DumpFailed, FifoBlocked, KeepalivedError
+from .errors import DumpFailed, FifoBlocked, KeepalivedError, StopFailed
 from .fifo import BadLine, Fifo, FifoLine, Line
-from .manager import Manager, clear_remains
+from .manager import STOP_SECONDS, Manager, clear_remains
 from .observation import observe
 from .paths import KeepalivedPaths
 from .presumption import presumed_masters
 from .process import Process, find, named_by
 from .reload import reload
 from .transitions import InstanceStates, Transition, said_stop, says_state
+from .waiting import until
 from .watch import DeathWatch
 
 logger = logging.getLogger(__name__)
@@ -143,9 +144,12 @@ class Control:
         return self._states
 
     def observe(self) -> Keepalived | None:
-        """Read what is: None when there is neither a file nor a process. Raises `OSError`."""
-        self._find()
-        return observe(self._paths)
+        """Read what is: None when there is neither a file nor a process. Raises `OSError`.
+
+        One that is on its way out still runs: whether somebody stopped it, or it died, is known when it has ended.
+        """
+        found = self._find()
+        return observe(self._paths, leaving=self._watch.process if found is None else None)
 
     async def look(self) -> dict[str, InstanceDump] | None:
         """Ask keepalived what its instances are (None: it does not run, or cannot tell), and tell what we had missed.
@@ -236,7 +240,7 @@ class Control:
 
     async def _run(self, before: str, text: str) -> Action:
         self._fifo.ensure()
-        process = self._find()
+        process = await self._settled()
         if process is not None:
             try:
                 for step in reload_steps(before, text):
@@ -270,7 +274,7 @@ class Control:
             await self.look()
 
     async def _stop(self) -> Action:
-        process = self._find()
+        process = await self._settled()
         marks.release(self._paths)
         self._watch.cancel()  # an end that we bring about is no occurrence
         if process is not None:
@@ -281,9 +285,21 @@ class Control:
     def _find(self) -> Process | None:
         """Find the process, and notice one that somebody else started."""
         process = find(self._paths)
+        if process != self._watch.process:
+            self._watch.settle()
         if process is not None and process != self._watch.process:
             self._adopt(process)
             self._tell(Appeared(process.pid, cleared_hold=marks.release(self._paths)))
+        return process
+
+    async def _settled(self) -> Process | None:
+        """Find the process; one that has taken its pid file away, but still lives, is waited for. Raises `StopFailed`."""
+        process = self._find()
+        leaving = self._watch.process
+        if process is None and leaving is not None:
+            if not await until(lambda: self._watch.process is None, STOP_SECONDS):
+                raise StopFailed(f"keepalived (pid {leaving.pid}) is ending, and still runs after {STOP_SECONDS:.0f} s")
+            process = self._find()
         return process
 
     def _adopt(self, process: Process) -> None:

@@ -22,7 +22,7 @@ from .waiting import until
 SYSTEMD_RUNS: Final = Path("/run/systemd/system")
 _START_SECONDS: Final = 10.0
 # keepalived gives its children 5 s to end, then kills them.
-_STOP_SECONDS: Final = 8.0
+STOP_SECONDS: Final = 8.0
 _SYSTEMCTL_SECONDS: Final = 30.0
 _LOG_SHOWN: Final = 2000
 
@@ -101,8 +101,8 @@ class Child:
         if process is None:
             return
         os.kill(process.pid, signal.SIGTERM)
-        if not await until(lambda: not alive(process), _STOP_SECONDS):
-            raise StopFailed(f"keepalived (pid {process.pid}) still runs {_STOP_SECONDS:.0f} s after SIGTERM")
+        if not await until(lambda: not alive(process), STOP_SECONDS):
+            raise StopFailed(f"keepalived (pid {process.pid}) still runs {STOP_SECONDS:.0f} s after SIGTERM")
         reap(process.pid)
 
     def _spawn(self, paths: KeepalivedPaths) -> int:

@@ -6,13 +6,16 @@ from lbstates.kinds.keepalived import Keepalived
 
 from . import config_file, marks
 from .paths import KeepalivedPaths
-from .process import find
+from .process import Process, find
 
 
-def observe(paths: KeepalivedPaths) -> Keepalived | None:
-    """Read what is: None when there is neither a file nor a process. Raises `OSError`."""
+def observe(paths: KeepalivedPaths, leaving: Process | None = None) -> Keepalived | None:
+    """Read what is: None when there is neither a file nor a process. Raises `OSError`.
+
+    `leaving`: one that is known to live although its pid file is gone already.
+    """
     text = config_file.read(paths)
-    process = find(paths)
+    process = find(paths) or leaving
     if not text and process is None:
         return None
     return Keepalived(text, process is not None and marks.has_loaded(paths, process, text))

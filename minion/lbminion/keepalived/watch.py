@@ -40,6 +40,11 @@ class DeathWatch:
         self._watched = (process, descriptor)
         loop.add_reader(descriptor, self._ended)
 
+    def settle(self) -> None:
+        """Tell of an end that has happened at once, instead of by a later turn of the loop."""
+        if self.process is not None and not alive(self.process):
+            self._ended()
+
     def cancel(self) -> None:
         """Watch nothing any more."""
         if self._watched is not None:
