@@ -40,10 +40,8 @@ class Download:
         push(field, Variant(ports=PORTS[:1]))
         self._thread = threading.Thread(target=self._fetch, args=(field,), name="download")
         self._thread.start()
-        established = f"ipvsadm -Lnc | grep -q 'ESTABLISHED.*:{PORTS[0]}'"
-        field.hosts.until(
-            lambda: field.lab.run(STANDBY, established, check=False).returncode == 0, "the connection is on the standby"
-        )
+        vip = field.cast.vip
+        field.hosts.until(lambda: field.hosts.knows(STANDBY, vip, PORTS[0]), "the connection is on the standby")
 
     def _fetch(self, field: Field) -> None:
         command = f"python3 - fetch {field.cast.vip} {PORTS[0]} {SECONDS}"

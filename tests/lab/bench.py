@@ -184,8 +184,7 @@ class Bench:
         self.hosts.out(CLIENT, "cat >/root/asker.py", stdin=(HERE / "asker.py").read_text())
         start = f"python3 /root/asker.py hold {address} {port} {seconds} {report}"
         self.hosts.out(CLIENT, f"rm -f {report}; (setsid {start} >/root/held.log 2>&1 </dev/null &)")
-        established = f"ss -Htn state established dst {address} dport = :{port} | grep -q ."
-        self.hosts.until(lambda: self.lab.run(CLIENT, established, check=False).returncode == 0, "a connection")
+        self.hosts.until(lambda: self.hosts.open_connections(address, port), "a connection")
         yield held
         text, _ = self.hosts.until(
             lambda: self.lab.run(CLIENT, f"cat {report}", check=False).stdout,

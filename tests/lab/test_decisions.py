@@ -30,8 +30,7 @@ def _download(bench: Bench) -> None:
         CLIENT, f"cat >/root/download.sh; rm -f {REPORT}", stdin=f"{curl} >{REPORT}.part; mv {REPORT}.part {REPORT}\n"
     )
     bench.hosts.out(CLIENT, "(setsid sh /root/download.sh >/root/download.log 2>&1 </dev/null &)")
-    established = f"ss -Htn state established dst {VIP} dport = :{FILES} | grep -q ."
-    bench.hosts.until(lambda: bench.lab.run(CLIENT, established, check=False).returncode == 0, "the download begins")
+    bench.hosts.until(lambda: bench.hosts.open_connections(VIP, FILES), "the download begins")
 
 
 def test_a_switchover_loses_nothing(bench: Bench) -> None:
@@ -42,9 +41,8 @@ def test_a_switchover_loses_nothing(bench: Bench) -> None:
     keepalived = [bench.hosts.out(host, "systemctl show -p MainPID --value keepalived") for host in (D1, D2)]
     with bench.holding(VIP, PORT, DOWNLOAD_SECONDS + 8) as held:
         _download(bench)
-        bench.hosts.until(
-            lambda: bench.hosts.out(D2, "ipvsadm -Lnc").count("ESTABLISHED") > 1, "both connections are on the standby"
-        )
+        for port in (PORT, FILES):
+            bench.hosts.until(lambda port=port: bench.hosts.knows(D2, VIP, port), "the connection is on the standby")
         for command, holder in (("--to " + D2 + " --reason test", D2), ("--back", D1)):
             answer = json.loads(bench.hosts.out(MASTER, f"lbmaster switchover web --json {command}", timeout=60))
             assert (answer["to"], answer["moved"]) == (holder, True), answer
@@ -67,7 +65,8 @@ def test_a_drain_waits_for_what_is_open(bench: Bench) -> None:
     """New connections go elsewhere at once; what is open goes on, is counted, and the command says when it is gone."""
     bench.push(bench.file([WEB]))
     with bench.holding(VIP, PORT, 40) as held:
-        (line,) = [it for it in bench.hosts.out(D1, "ipvsadm -Lnc").splitlines() if "ESTABLISHED" in it]
+        (ours,) = bench.hosts.open_connections(VIP, PORT)
+        (line,) = [it for it in bench.hosts.out(D1, "ipvsadm -Lnc").splitlines() if f" {ours} " in it]
         drained, other = (R1, R2) if bench.addresses[R1]["address"] in line else (R2, R1)
         done = bench.lab.run(MASTER, f"lbmaster drain {drained} --deadline 4s", timeout=60, check=False)
         assert done.returncode == 1, done.stdout

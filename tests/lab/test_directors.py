@@ -25,9 +25,7 @@ def test_a_connection_survives_a_failover_both_ways(bench: Bench) -> None:
             "backup sync daemon (mcast=eth0, syncid=7, maxlen=1400, group=224.0.0.81, port=8848, ttl=1)",
         }
     with bench.holding(VIP, PORT, 20) as held:
-        bench.hosts.until(
-            lambda: "ESTABLISHED" in bench.hosts.out(D2, "ipvsadm -Lnc"), "the connection is on the standby"
-        )
+        bench.hosts.until(lambda: bench.hosts.knows(D2, VIP, PORT), "the connection is on the standby")
         bench.hosts.out(D1, "systemctl stop keepalived")
         bench.hosts.until(lambda: bench.holds(D2), "the standby holds the VIP")
         bench.hosts.out(D1, "systemctl start keepalived")

@@ -113,6 +113,21 @@ class Hosts:
             if host in hosts
         }
 
+    def open_connections(self, vip: str, port: int) -> set[str]:
+        """The client's ends (ADDRESS:PORT) of the connections that it has open to a VIP's port."""
+        lines = self.out(self.cast.client, f"ss -Htn state established dst {vip} dport = :{port}").splitlines()
+        return {line.split()[2] for line in lines}
+
+    def knows(self, director: str, vip: str, port: int) -> bool:
+        """Whether a director's IPVS has all connections that the client has open to a VIP's port, and there are some.
+
+        Entries of others tell nothing: a standby may keep one whose end it was not told of for as long as IPVS waits.
+        """
+        ours = self.open_connections(vip, port)
+        entries = [line.split() for line in self.out(director, "ipvsadm -Lnc").splitlines()]
+        known = {entry[3] for entry in entries if entry[2:3] == ["ESTABLISHED"]}
+        return bool(ours) and ours <= known
+
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def request(self, count: int, vip: str | None = None) -> dict[str, Any]:
