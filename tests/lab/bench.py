@@ -183,7 +183,9 @@ class Bench:
         report = "/root/held.json"
         self.hosts.out(CLIENT, "cat >/root/asker.py", stdin=(HERE / "asker.py").read_text())
         start = f"python3 /root/asker.py hold {address} {port} {seconds} {report}"
-        self.hosts.out(CLIENT, f"rm -f {report}; (setsid {start} >/root/held.log 2>&1 </dev/null &)")
+        # One that a test has left behind when it failed would write the same report.
+        clear = f"systemctl -q is-active lab-held && systemctl stop lab-held; rm -f {report}"
+        self.hosts.out(CLIENT, f"{clear}; systemd-run -q --collect --unit=lab-held {start}")
         self.hosts.until(lambda: self.hosts.open_connections(address, port), "a connection")
         yield held
         text, _ = self.hosts.until(

@@ -63,15 +63,16 @@ def test_a_switchover_loses_nothing(bench: Bench) -> None:
 
 def test_a_drain_waits_for_what_is_open(bench: Bench) -> None:
     """New connections go elsewhere at once; what is open goes on, is counted, and the command says when it is gone."""
-    bench.push(bench.file([WEB]))
-    with bench.holding(VIP, PORT, 40) as held:
-        (ours,) = bench.hosts.open_connections(VIP, PORT)
+    port = PORT + 1  # the standby may have kept connections of another test, which would count
+    bench.push(bench.file([WEB | {"port": port}]))
+    with bench.holding(VIP, port, 40) as held:
+        (ours,) = bench.hosts.open_connections(VIP, port)
         (line,) = [it for it in bench.hosts.out(D1, "ipvsadm -Lnc").splitlines() if f" {ours} " in it]
         drained, other = (R1, R2) if bench.addresses[R1]["address"] in line else (R2, R1)
         done = bench.lab.run(MASTER, f"lbmaster drain {drained} --deadline 4s", timeout=60, check=False)
         assert done.returncode == 1, done.stdout
         assert f"{drained} has 1 connection left after" in done.stdout
-        seen = bench.ask()
+        seen = bench.ask(ports=port)
         assert (dict(seen.failed), set(seen.answered)) == ({}, {other})
         (decided,) = json.loads(bench.hosts.out(MASTER, "lbmaster status --json"))["clusters"][CLUSTER]["interventions"]
         assert (decided["what"], decided["connections"], decided["overdue"]) == (drained, 1, True)
@@ -80,4 +81,4 @@ def test_a_drain_waits_for_what_is_open(bench: Bench) -> None:
     assert done.returncode == 0, done.stdout
     assert f"{drained} has no connections any more" in done.stdout
     bench.hosts.out(MASTER, f"lbmaster undrain {drained}")
-    bench.shared()
+    bench.shared(ports=port)

@@ -70,6 +70,7 @@ def _move(hosts: Hosts, change: Callable[[], object], moved: Callable[[], Holder
         # The neighbour tables follow, and traffic goes on for a moment before it is stopped.
         hosts.request(REQUESTS)
     moves = [name for name, holder in holders.items() if before[name] != holder]
+    expect(bool(moves), "a VIP to move", {"before": before, "after": holders})
     windows = {hosts.cast.vips[name]: _window(hosts, since, name) for name in moves}
     traffic.check(windows)
     shares = [balance(hosts, vip) for vip in hosts.cast.vips.values()]
