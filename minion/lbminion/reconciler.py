@@ -166,7 +166,8 @@ class Reconciler:
         before = self.desired if self._seen else desired.resources
         first = self._seen is None
         self.desired, self._seen = desired.resources, (self._planner.wanted(desired), observed)
-        if trigger == "push":
+        if trigger == "push" and unapplied:
+            # A release that came twice is no second push: what an operator has stopped since stays stopped.
             self._host.release_hold()
             self._contests.reset()
         differences = self._planner.diff(desired, observed)

@@ -104,6 +104,21 @@ async def test_the_same_trouble_is_told_once(scene: Scene) -> None:
     assert [kind for kind, _ in scene.said].count("drift.unhealed") == 1
 
 
+async def test_a_release_that_comes_again_once_it_is_in_force_is_no_second_push(scene: Scene) -> None:
+    """A push starts a keepalived that an operator has stopped; a message that is repeated does not."""
+    scene.receive(1, "172.28.128.200")
+    scene.holdings.release("c", 1)
+    scene.host.held = True
+    with scene.running():
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.until("state.applied")
+        assert not scene.host.held
+        scene.host.held = True
+        scene.reconciler.ask(Look("push", "c"))
+        await scene.idle()
+    assert scene.host.held
+
+
 async def test_what_an_earlier_release_was_told_holds_until_the_next_push(scene: Scene) -> None:
     """The minion was upgraded: its database has a signed state of format 1, and the host is as that says."""
     hosts, vips = {HOST: "172.28.128.10"}, {"172.28.128.200": [HOST]}

@@ -6,13 +6,15 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from lbminion.keepalived import control, marks
+from lbminion.keepalived import control, manager, marks
 from lbminion.keepalived.control import Appeared, Control, Ended, Occurrence
 from lbminion.keepalived.ends import End
 from lbminion.keepalived.errors import ConfigRefused, FifoBlocked, StopFailed
@@ -85,6 +87,14 @@ def _pid(minion: Minion) -> int:
     process = find(minion.node.paths)
     assert process is not None
     return process.pid
+
+
+def _blocking(look: Callable[[], bool]) -> bool:
+    """Wait as `until` does, but without a turn of the loop."""
+    deadline = time.monotonic() + _SECONDS
+    while not look() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return look()
 
 
 async def test_it_is_started_once_and_then_left_alone(minion: Minion) -> None:
@@ -207,6 +217,48 @@ async def test_what_an_end_was_is_known_before_anybody_decides_about_it(minion: 
     await asyncio.sleep(0)
     assert minion.ends == [End.DIED]
     assert not minion.control.held
+
+
+async def test_a_restart_by_an_operator_is_an_end_and_then_a_start(minion: Minion) -> None:
+    """Also when all that is read in one turn of a busy loop: nothing is held, and nothing counts as dead."""
+    await minion.master()
+    told, pid = len(minion.told), _pid(minion)
+    os.kill(pid, signal.SIGTERM)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop must not turn
+    by_hand = minion.node.spawn()
+    assert _blocking(lambda: "BACKUP STATE" in minion.node.paths.log.read_text().rpartition("Stopped")[2])
+    assert minion.control.observe() == minion.desired()
+    ends = [it for it in minion.told[told:] if isinstance(it, Ended | Appeared)]
+    assert ends == [Ended(End.STOPPED, pid), Appeared(_pid(minion), cleared_hold=True)]
+    assert not minion.control.held
+    await minion.becomes("BACKUP", "MASTER")
+    os.kill(_pid(minion), signal.SIGTERM)
+    by_hand.wait()
+
+
+async def test_who_starts_a_dead_keepalived_before_the_minion_does_is_left_alone(
+    minion: Minion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pid files and its child are not the dead one's remains."""
+    await minion.master()
+    os.kill(_pid(minion), signal.SIGKILL)
+    await minion.ended(End.DIED)
+    started: list[subprocess.Popen[bytes]] = []
+
+    async def meanwhile(look: Callable[[], object], within: float) -> object:
+        if not started:
+            assert await until(lambda: not survivors(minion.node.paths), _SECONDS)
+            started.append(minion.node.spawn())
+            assert await until(lambda: survivors(minion.node.paths), _SECONDS)
+        return await until(look, within)
+
+    monkeypatch.setattr(manager, "until", meanwhile)
+    assert (await minion.control.put(minion.desired(150))).action == "reloaded"
+    monkeypatch.undo()
+    assert _pid(minion) == started[0].pid
+    await minion.becomes("BACKUP", "MASTER")
+    os.kill(_pid(minion), signal.SIGTERM)
+    started[0].wait()
 
 
 async def test_an_operators_start_ends_the_hold(minion: Minion) -> None:

@@ -103,6 +103,7 @@ class Control:
         self._stop_said = False
         self._listening = False
         self._changing = False
+        self._concluding = False
 
     async def open(self) -> None:
         """Adopt what there is: a keepalived that runs goes on untouched, and one that ended meanwhile is told of.
@@ -148,8 +149,7 @@ class Control:
 
         One that is on its way out still runs: whether somebody stopped it, or it died, is known when it has ended.
         """
-        found = self._find()
-        return observe(self._paths, leaving=self._watch.process if found is None else None)
+        return observe(self._paths, self._find() or self._watch.process)
 
     async def look(self) -> dict[str, InstanceDump] | None:
         """Ask keepalived what its instances are (None: it does not run, or cannot tell), and tell what we had missed.
@@ -164,9 +164,7 @@ class Control:
         except (DumpFailed, ProcessLookupError) as error:
             if str(error) != self._unsure:
                 logger.warning("the state of the instances is unknown: %s", error)
-            self._unsure = str(error)
-            if self._later is None or self._later.done():
-                self._later = asyncio.get_running_loop().create_task(self._look_again(), name="keepalived's dump")
+            self._ask_later(str(error))
             return None
         self._unsure = ""
         return seen
@@ -186,6 +184,11 @@ class Control:
                     self._learn(seen)
                     return seen
         raise DumpFailed(f"instances changed during each of {_DUMPS_AT_ONCE} dumps of keepalived (pid {process.pid})")
+
+    def _ask_later(self, why: str) -> None:
+        self._unsure = why
+        if self._later is None or self._later.done():
+            self._later = asyncio.get_running_loop().create_task(self._look_again(), name="keepalived's dump")
 
     async def _look_again(self) -> None:
         """Look until keepalived has told what its instances are, or is gone: the next one tells it by the FIFO."""
@@ -246,6 +249,7 @@ class Control:
                 for step in reload_steps(before, text):
                     await self._load(process, step)
             except ProcessLookupError:
+                self._watch.settle()
                 logger.warning("keepalived (pid %d) ended while it was told to reload; starting it", process.pid)
                 config_file.replace(text, self._paths)
             else:
@@ -254,6 +258,8 @@ class Control:
             return "held"
         for pid in await clear_remains(self._paths):
             logger.warning("killed pid %d, which a dead keepalived had left", pid)
+        if self._find() is not None:  # somebody else was quicker
+            return await self._run(before, text)
         self._fifo.drain()
         process = await self._manager.start(self._paths)
         marks.record_loaded(self._paths, process, text)
@@ -318,7 +324,7 @@ class Control:
             self._tell(transition)
 
     def _heard(self, lines: Sequence[Line]) -> None:
-        if self._watch.process is None and not self._changing:
+        if self._watch.process is None and not (self._changing or self._concluding):
             self._find()
         self._stop_said = self._stop_said or said_stop(line for line in lines if isinstance(line, FifoLine))
         for line in lines:
@@ -331,15 +337,20 @@ class Control:
                 self._tell(transition)
 
     def _ended(self, process: Process) -> None:
-        self._fifo.drain()
+        # What is read now may come from the next one already: first what this end was, then that start.
+        self._concluding = True
         try:
+            self._fifo.drain()
             # A FIFO that keepalived had made goes with it. With ours in its place the next one makes none of its own.
             self._fifo.ensure()
         except (FifoBlocked, OSError) as error:
             logger.warning("transitions are not heard: %s", error)
+        finally:
+            self._concluding = False
         self._conclude(process, stop_said=self._stop_said if self._listening else None)
-        if not self._changing:
-            self._find()
+        if not self._changing and self._find() is not None:
+            # The first lines of this one may have been forgotten with the other's end.
+            self._ask_later("another keepalived runs already")
 
     def _conclude(self, process: Process, *, stop_said: bool | None) -> None:
         self._news += 1

@@ -171,12 +171,18 @@ async def clear_remains(paths: KeepalivedPaths, patience: float = 3.0) -> tuple[
 
     Then take away the pid files: keepalived refuses to start ("daemon is already running") when one of them names any
     process that exists, be it a zombie or somebody who got the pid since. Returns the pids that had to be killed. Only
-    for a keepalived whose parent is gone. Raises `OSError`.
+    for a keepalived whose parent is gone: one that somebody else starts meanwhile is left alone. Raises `OSError`.
     """
     killed = []
-    if not await until(lambda: not survivors(paths), patience):
+
+    def cleared() -> bool:
+        return find(paths) is not None or not survivors(paths)
+
+    if not await until(cleared, patience):
         killed = _kill(survivors(paths))
-        await until(lambda: not survivors(paths), patience)
+        await until(cleared, patience)
+    if find(paths) is not None:
+        return tuple(killed)
     for file in (paths.pid, *paths.children):
         file.unlink(missing_ok=True)
     return tuple(killed)

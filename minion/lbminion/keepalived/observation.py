@@ -9,13 +9,13 @@ from .paths import KeepalivedPaths
 from .process import Process, find
 
 
-def observe(paths: KeepalivedPaths, leaving: Process | None = None) -> Keepalived | None:
+def observe(paths: KeepalivedPaths, known: Process | None = None) -> Keepalived | None:
     """Read what is: None when there is neither a file nor a process. Raises `OSError`.
 
-    `leaving`: one that is known to live although its pid file is gone already.
+    `known`: the process, where the caller knows it better than the pid file, which goes before the process does.
     """
     text = config_file.read(paths)
-    process = find(paths) or leaving
+    process = known or find(paths)
     if not text and process is None:
         return None
     return Keepalived(text, process is not None and marks.has_loaded(paths, process, text))
