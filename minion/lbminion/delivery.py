@@ -4,6 +4,9 @@ The master acknowledges the last event in its journal. What follows is sent in b
 `MESSAGES` batches ahead; when nothing is acknowledged for a while, or the same position twice (the master saw a gap), sending starts again
 behind the last acknowledged event. The master skips what it has.
 
+Until the master has said once on a connection what it has, nothing is sent. It says so in answer to the hello: when that, or
+the answer, was lost, or the master did not listen to this host yet, it has to be asked again.
+
 Each batch names the event that was sent before it, so that the master sees when one went missing on the way. Numbers that
 the spool has given up are missing inside of a batch as well; `events.lost` tells of them.
 """
@@ -33,7 +36,7 @@ class Delivery:
 
     def connected(self) -> None:
         """A new connection: nothing is sent until the master has said (in answer to the hello) what it has."""
-        self._acked = None
+        self._acked, self._quiet_ticks = None, 0
         self._flying.clear()
 
     def acknowledged(self, position: Position) -> None:
@@ -61,16 +64,23 @@ class Delivery:
     def _has_room(self) -> bool:
         return len(self._flying) < MESSAGES and sum(count for _, count in self._flying) < WINDOW
 
-    def tick(self) -> None:
-        """A second has passed: send again what was sent and has not been acknowledged for some time."""
-        if not self._flying:
+    def tick(self) -> bool:
+        """A second has passed: send again what was sent and has not been acknowledged for some time.
+
+        True: the master has not said for some time what it has, and is to be asked once more.
+        """
+        unanswered = self._acked is None
+        if not unanswered and not self._flying:
             self.pump()
-            return
+            return False
         self._quiet_ticks += 1
-        if self._quiet_ticks >= PATIENCE_TICKS:
-            self._quiet_ticks = 0
+        if self._quiet_ticks < PATIENCE_TICKS:
+            return False
+        self._quiet_ticks = 0
+        if not unanswered:
             self._go_back()
             self.pump()
+        return unanswered
 
     def _go_back(self) -> None:
         self._sent = self._acked or NOTHING

@@ -66,6 +66,7 @@ class Duties:
         self._unkept = False
         self._asked = 0.0
         self._made_up: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
         self.roles: dict[str, Role] = {}
 
     # --- from the master ------------------------------------------------------------------------------------------
@@ -138,15 +139,25 @@ class Duties:
             return
         if generation < self._holdings.released(cluster):
             return
+        if self._holdings.skipped(cluster, generation, self._inbox.host):
+            self._refuse(cluster, generation)
+            return
         try:
             self._holdings.release(cluster, generation)
         except sqlite3.Error as error:
             # The beacons go on naming the generation, so it is asked for again.
             logger.error("a release cannot be kept: %s; is the disk full?", error)  # noqa: TRY400 - no bug
             return
-        # One that is repeated after it was put in force is no new push: what an operator has stopped since stays stopped.
-        applied = self._holdings.holding(cluster).applied >= generation
-        self._reconciler.ask(Look("state" if applied else "push", cluster))
+        self._reconciler.ask(Look("push", cluster))
+
+    def _refuse(self, cluster: str, generation: int) -> None:
+        """Say, once, that a generation cannot be put in force: older content under its number would look like success."""
+        if self._skipped.get(cluster) == generation:
+            return
+        self._skipped[cluster] = generation
+        reason = f"the states of generation {generation} never came to this host, only newer ones did: push again"
+        logger.error("%s: %s", cluster, reason)
+        self._report(events.StateRefused(generation, "apply", reason), cluster)
 
     def _catch_up(self, cluster: str) -> None:
         """A state that came after its release (a second role's, say) is in force at once."""

@@ -121,6 +121,26 @@ class Holdings:
         ).fetchall()
         return [self._open(cluster, audience, raw) for raw, audience, _ in rows]
 
+    def skipped(self, cluster: str, generation: int, host: str) -> bool:
+        """Tell whether a generation passed this host by: its states never came, and newer ones did, which rule them out.
+
+        `states` has an older content for it then, or none. A role that the host has got, or got back, since may be one that
+        it did not have in that generation: that says nothing.
+        """
+        rows = self._connection.execute(
+            "SELECT raw, audience, max(generation) FROM state WHERE cluster = ? AND generation <= ? GROUP BY audience",
+            (cluster, generation),
+        ).fetchall()
+        newest = self.memory.states.get(cluster, {})
+        passed = [(audience, raw) for raw, audience, of in rows if of < generation < newest[audience].generation]
+        return not rows or any(self._has_a_part(host, cluster, audience, raw) for audience, raw in passed)
+
+    def _has_a_part(self, host: str, cluster: str, audience: str, raw: bytes) -> bool:
+        try:
+            return host in self._open(cluster, audience, raw).hosts
+        except DamagedState:
+            return True  # a push mends either
+
     def _open(self, cluster: str, audience: str, raw: bytes) -> RoleState:
         known, state = self._opened.get((cluster, audience), (None, None))
         if known == raw and state is not None:

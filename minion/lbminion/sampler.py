@@ -26,7 +26,7 @@ MOST: Final = 30_000
 """Entries that one sample tells of: more of them might go beyond `lbwire.codec.LIMIT`, and end the connection."""
 
 NO_TABLE: Final = Snapshot(Table({}, {}, {}), Statistics({}, {}))
-"""Of a host without IPVS, or whose table cannot be read."""
+"""Of a host without IPVS, or whose table nobody has read yet."""
 
 Counts: TypeAlias = Mapping[str, ServiceStatistics] | Mapping[str, DestinationStatistics]
 

@@ -23,7 +23,7 @@ from .config import Config, make_directories
 from .delivery import Delivery
 from .doctor.examine import examine_apart
 from .duties import Duties
-from .errors import HostError
+from .errors import HostError, NoIpvs
 from .examinations import Examinations
 from .handlers.keepalived import KeepalivedHost
 from .health.engine import Engine
@@ -103,6 +103,7 @@ class Minion:
             self._spool.add, self._hello, self._examinations.begin, self._trust,
         )  # fmt: skip
         self._sampler = Sampler()
+        self._counted = NO_TABLE
         self._status_error = ""
 
     async def run(self) -> None:
@@ -204,7 +205,9 @@ class Minion:
             self._reconciler.tick()
             self._spool.flush()
             self._health.flush()
-            self._delivery.tick()
+            if self._delivery.tick() and self._link.online:
+                # A hello without an answer: what was sampled since need not have been heard either.
+                self._connected()
             self._rotation.tick(online=self._link.online)
             await asyncio.sleep(self._config.sample_interval)
 
@@ -250,12 +253,17 @@ class Minion:
         self._status_error = said
 
     def _count(self) -> Snapshot:
-        """Read the counters; the table itself comes with them, and is compared by the next tick."""
+        """Read the counters; the table itself comes with them, and is compared by the next tick.
+
+        While it cannot be read, what was counted last stands: a drain must not take that for connections that have ended.
+        """
         try:
-            return self._host.ipvs.snapshot() or NO_TABLE
+            self._counted = self._host.ipvs.snapshot() or NO_TABLE
         except HostError as error:
             logger.warning("cannot read the IPVS statistics: %s", error)
-            return NO_TABLE
+            if isinstance(error, NoIpvs):
+                self._counted = NO_TABLE
+        return self._counted
 
     async def _look_now_and_then(self) -> None:
         while True:

@@ -7,17 +7,29 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbmaster.bus import Bus
+from lbmaster.clusters import Clusters
+from lbmaster.config import Config
 from lbmaster.intake import admit
+from lbmaster.keyring import Enrolment
+from lbmaster.master import Master as RealMaster
+from lbmaster.rekeying import Announced
+from lbmaster.signing import Signer
+from lbmaster.store import MIGRATIONS, SCHEMA, VERSION, Store
+from lbmaster.uplink import Received
+from lbmaster.view import View
 from lbminion import delivery as module
 from lbminion.delivery import Delivery
 from lbminion.spool import NOTHING, Position, Spool
 from lbminion.store import open_store
+from lbservice.database import open_database
 from lbwire.event_types import decode_data
 from lbwire.events import Data, DriftGone, EventsLost, KeepalivedStarted, StateStaged, VrrpTransition
-from lbwire.messages import Event, Events
+from lbwire.messages import Event, Events, Hello
 
 
 class Master:
@@ -263,3 +275,41 @@ def add_these(spool: Spool, data: list[Data]) -> None:
         spool.flush()
 
     asyncio.run(raise_events())
+
+
+def test_a_master_that_does_not_answer_is_to_be_asked_again(tmp_path: Path) -> None:
+    """Its answer was lost, or it did not listen to this host: without one no event would be sent on this connection."""
+    sent: list[Events] = []
+    delivery = Delivery(spool_with(tmp_path, 2), lambda message: not sent.append(message))
+    waiting = [False] * (module.PATIENCE_TICKS - 1)
+    delivery.tick()
+    delivery.connected()
+    assert [delivery.tick() for _ in range(2 * module.PATIENCE_TICKS)] == 2 * [*waiting, True]
+    assert sent == []
+    delivery.acknowledged(NOTHING)
+    assert not any(delivery.tick() for _ in range(2 * module.PATIENCE_TICKS))
+    delivery.connected()
+    assert [delivery.tick() for _ in range(module.PATIENCE_TICKS)] == [*waiting, True]
+
+
+async def test_a_master_whose_disk_takes_nothing_answers_a_hello_all_the_same(tmp_path: Path) -> None:
+    """What it has to note of a hello waits for the disk; what it says to let the events come does not."""
+    connection = open_database(tmp_path / "store.sqlite", SCHEMA, VERSION, MIGRATIONS)
+    store, dispatch = Store(connection), Answers()
+    store.rekeying.announced = Announced(1, b"", "")
+    clusters = Clusters(store.generations, Signer(Ed25519PrivateKey.generate()))
+    master = RealMaster(Config(), store, clusters, View(), dispatch, Bus(store.journal))  # type: ignore[arg-type]
+    sender = Enrolment(7, "r1", b"key", "accepted", 0.0, None, "", online=True)
+    connection.execute("PRAGMA query_only = ON")
+    master.receive([Received(sender, "10.0.0.1", Hello("lbminion", "2.2.7", 1, 1, {}, successor=1), "key")])
+    assert dispatch.acked == [("r1", 0, 0)]
+
+
+class Answers:
+    """Collects what the master acknowledges."""
+
+    def __init__(self) -> None:
+        self.acked: list[tuple[str, int, int]] = []
+
+    def ack(self, host: str, boot: int, sequence: int) -> None:
+        self.acked.append((host, boot, sequence))

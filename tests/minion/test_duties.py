@@ -41,8 +41,8 @@ class Jobs:
         self.asked.append(job)
 
 
-def message(message_type: str, message: FromMaster, audience: str, command: int) -> bytes:
-    return seal(Envelope(message_type, "c", audience, 1, command, payload(message)), KEY)
+def message(message_type: str, message: FromMaster, audience: str, command: int, generation: int = 1) -> bytes:
+    return seal(Envelope(message_type, "c", audience, generation, command, payload(message)), KEY)
 
 
 NOTHING: Any = None
@@ -117,18 +117,32 @@ def test_a_release_that_the_disk_does_not_take_is_not_acted_upon(tmp_path: Path)
     assert jobs.asked[-1] == Look("push", "c")
 
 
-def test_a_release_that_is_repeated_once_it_is_in_force_is_no_new_push(tmp_path: Path) -> None:
-    """A push starts a keepalived that an operator has stopped; a message that came twice does not."""
+def test_a_generation_whose_states_never_came_is_not_put_in_force_as_an_older_one(tmp_path: Path) -> None:
+    """A host that was away for one push, and came back in the middle of the next: that one was sent to it, and failed."""
     connection = open_store(tmp_path)
     holdings, jobs = Holdings(connection, KEYS), Jobs()
+    reported: list[events.Data] = []
     duties = Duties(
-        Inbox(HOST, KEYS), holdings, jobs, NOTHING, NOTHING, lambda *_: None, lambda: None, lambda *_: None, Trust(connection, CONFIG)  # type: ignore[arg-type]
+        Inbox(HOST, KEYS), holdings, jobs, NOTHING, NOTHING, lambda data, _: reported.append(data), lambda: None, lambda *_: None, Trust(connection, CONFIG)  # type: ignore[arg-type]
     )  # fmt: skip
-    state = RealServerState("c", {HOST: Host("172.28.128.10")}, ())
-    duties.received(message("state", State((HOST,), encode_state(state)), "role:realserver", 0))
-    duties.received(message("release", Release((HOST,)), "cluster", 1))
-    duties.received(message("release", Release((HOST,)), "cluster", 2))
-    assert jobs.asked[-2:] == [Look("push", "c"), Look("push", "c")]
-    holdings.applied("c", 1)
-    duties.received(message("release", Release((HOST,)), "cluster", 3))
-    assert jobs.asked[-1] == Look("state", "c")
+    state = encode_state(RealServerState("c", {HOST: Host("172.28.128.10")}, ()))
+
+    def stage(generation: int) -> None:
+        duties.received(message("state", State((HOST,), state), "role:realserver", 0, generation))
+
+    def release(generation: int, command: int) -> None:
+        duties.received(message("release", Release((HOST,)), f"host:{HOST}", command, generation))
+
+    stage(4)
+    release(4, 1)
+    holdings.applied("c", 4)
+    stage(6)
+    jobs.asked.clear()
+    release(5, 2)
+    release(5, 3)
+    assert (holdings.released("c"), jobs.asked) == (4, [])
+    reason = "the states of generation 5 never came to this host, only newer ones did: push again"
+    assert reported == [events.StateRefused(5, "apply", reason)]
+    stage(7)
+    release(7, 4)
+    assert holdings.released("c") == 7

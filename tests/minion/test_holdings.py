@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lbminion.errors import DamagedState
 from lbminion.holdings import Holdings
 from lbminion.store import open_store
-from lbstates.desired import Answer, Host, RealServerState, encode_state
+from lbstates.desired import Answer, DirectorState, Host, RealServerState, RoleState, encode_state, role_of
 from lbwire.envelope import Envelope, key_id, seal
 from lbwire.inbox import Inbox
 from lbwire.messages import Release, State, payload
@@ -38,8 +38,13 @@ def state(*vips: str) -> RealServerState:
 
 def receive(holdings: Holdings, generation: int, *vips: str) -> None:
     """Keep a state as the inbox would."""
-    message = payload(State(("r1",), encode_state(state(*vips))))
-    raw = seal(Envelope("state", "c", "role:realserver", generation, 0, message), KEY)
+    keep(holdings, generation, state(*vips))
+
+
+def keep(holdings: Holdings, generation: int, state: RoleState) -> None:
+    """Keep a state of any role as the inbox would."""
+    message = payload(State(tuple(state.hosts), encode_state(state)))
+    raw = seal(Envelope("state", "c", f"role:{role_of(state)}", generation, 0, message), KEY)
     holdings.keep(Inbox("r1", KEYS).judge(raw, holdings.memory), raw)
 
 
@@ -76,3 +81,52 @@ def test_another_message_of_the_master_is_no_state(connection: sqlite3.Connectio
     connection.execute("UPDATE state SET raw = ?", (raw,))
     with pytest.raises(DamagedState, match="another message"):
         holdings.states("c", 1)
+
+
+WITHOUT = RealServerState("c", {"r2": Host("10.0.0.2")}, ())
+DIRECTS = DirectorState("c", {"r1": Host("10.0.0.1", interface="eth0")}, (), ())
+
+
+def test_a_generation_of_which_no_state_came_was_skipped(holdings: Holdings) -> None:
+    """What is there of it is the one before, or nothing; one that came was not skipped, also when newer ones wait."""
+    receive(holdings, 6)
+    assert holdings.skipped("c", 5, "r1")
+    assert not holdings.skipped("c", 6, "r1")
+    receive(holdings, 8)
+    assert holdings.skipped("c", 7, "r1")
+    assert [holdings.skipped("c", generation, "r1") for generation in (6, 8)] == [False, False]
+    holdings.release("c", 8)
+    holdings.applied("c", 8)
+    receive(holdings, 9)
+    assert not holdings.skipped("c", 8, "r1")
+
+
+def test_one_role_of_two_is_enough_to_have_skipped_a_generation(holdings: Holdings) -> None:
+    """Half of a generation would be in force."""
+    receive(holdings, 1)
+    keep(holdings, 1, DIRECTS)
+    keep(holdings, 2, DIRECTS)
+    receive(holdings, 3)
+    keep(holdings, 3, DIRECTS)
+    assert holdings.skipped("c", 2, "r1")
+
+
+def test_a_role_that_was_not_there_is_not_missed(holdings: Holdings) -> None:
+    """One that came later, and one that the host had left and got back later."""
+    receive(holdings, 1)
+    keep(holdings, 2, WITHOUT)
+    keep(holdings, 3, DIRECTS)
+    receive(holdings, 4)
+    keep(holdings, 4, DIRECTS)
+    assert not holdings.skipped("c", 3, "r1")
+    assert not holdings.skipped("c", 2, "r1")
+
+
+def test_a_state_that_is_changed_on_the_disk_counts_as_one_with_a_part_for_this_host(
+    connection: sqlite3.Connection, holdings: Holdings
+) -> None:
+    """Nobody can tell, and a push mends both."""
+    receive(holdings, 1)
+    receive(holdings, 3)
+    connection.execute("UPDATE state SET raw = ? WHERE generation = 1", (b"damaged",))
+    assert holdings.skipped("c", 2, "r1")

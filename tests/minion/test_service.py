@@ -1,4 +1,4 @@
-"""`lbminion run` as a process: what it leaves alone when it may not serve."""
+"""`lbminion run`: what it leaves alone as a process that may not serve, and what it does every second."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import zmq
 
 from lbminion.config import Config, Master, write_config
+from lbminion.delivery import PATIENCE_TICKS
+from lbminion.errors import HostError, NoAnswer, NoIpvs
 from lbminion.life import Life, lock_in
+from lbminion.netlink.ipvs_statistics import DestinationStatistics
+from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
 from lbminion.product import PRODUCT
+from lbminion.sampler import NO_TABLE
+from lbminion.service import Minion
 from lbminion.spool import Spool
 from lbminion.store import open_store
 from lbservice.keys import fingerprint
 from lbwire import events
+from lbwire.messages import FromMinion, Hello, Sample
 
 LBMINION = Path(sys.executable).parent / "lbminion"
 SECONDS = 60
@@ -76,3 +85,70 @@ async def test_a_second_minion_makes_nothing(config: Config) -> None:
     done = await run_beside(config)
     assert done.returncode == 1
     assert not list(config.state.iterdir())
+
+
+@pytest.fixture
+async def minion(config: Config) -> AsyncIterator[Minion]:
+    """Put a minion together that does not run."""
+    minion = Minion(msgspec.structs.replace(config, sample_interval=0.01))
+    link = minion._link
+    yield minion
+    link._context.destroy(0)
+    await minion._addresses.close()
+    minion._host.close()
+
+
+class Linked:
+    """A link to a master that says nothing, or that is not there; collects what is to be sent."""
+
+    def __init__(self, *, online: bool) -> None:
+        self.online, self.accepted = online, True
+        self.sent: list[FromMinion] = []
+
+    def send(self, message: FromMinion) -> bool:
+        self.sent.append(message)
+        return self.online
+
+
+@pytest.mark.parametrize("online", [True, False])
+async def test_a_hello_without_an_answer_is_said_again(minion: Minion, *, online: bool) -> None:
+    """Else no event of this connection would ever be sent. And all is sampled anew, which was not heard either.
+
+    Not to a master that is not there: a new connection begins with a hello.
+    """
+    link = minion._link = Linked(online=online)  # type: ignore[assignment]
+    ticks = 0
+
+    def count() -> None:
+        nonlocal ticks
+        ticks += 1
+
+    minion._health.flush = count  # type: ignore[method-assign]
+    ticking = asyncio.create_task(minion._tick())
+    async with asyncio.timeout(SECONDS):
+        while ticks < 2 * PATIENCE_TICKS + 1:
+            await asyncio.sleep(0)
+    ticking.cancel()
+    hellos = [at for at, message in enumerate(link.sent) if isinstance(message, Hello)]
+    assert len(hellos) == (2 if online else 0)
+    for at in hellos:
+        following = link.sent[at + 1]
+        assert isinstance(following, Sample)
+        assert following.full
+
+
+async def test_what_was_counted_last_stands_while_the_table_cannot_be_read(
+    minion: Minion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain waits for connections to end, and must not take one bad reading for that; a kernel without IPVS has none."""
+    counted = Snapshot(Table({}, {}, {}), Statistics({}, {"one": DestinationStatistics(*range(12))}))
+    readings = iter([counted, HostError("no such service"), NoAnswer("late"), NoIpvs(), counted, None])
+
+    def snapshot() -> Snapshot | None:
+        reading = next(readings)
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
+
+    monkeypatch.setattr(minion._host.ipvs, "snapshot", snapshot)
+    assert [minion._count() for _ in range(6)] == [counted, counted, counted, NO_TABLE, counted, NO_TABLE]
