@@ -46,16 +46,22 @@ class Course(msgspec.Struct, frozen=True):
         """Return the states that follow; raises `lbstates.errors.BadState`."""
         return None if self.after is None else {role: decode_state(state) for role, state in self.after.items()}
 
+    @property
+    def stops(self) -> frozenset[int]:
+        """The numbers of the waves behind which an operator is waited for."""
+        pause = self.options.pause
+        waits = range(1, len(self.waves)) if pause == "every wave" else range(1, 2) if pause else ()
+        return frozenset((*waits, *self.pauses))
+
     def rollout(self, now: float, seconds: float, *, approved: int = 0, lost: frozenset[str] = frozenset()) -> Rollout:
         """Begin; `lost` are hosts that are known to be away."""
         options = self.options
-        waits = range(1, len(self.waves)) if options.pause == "every wave" else range(1, 2) if options.pause else ()
         return Rollout(
             self.waves,
             now + seconds,
             wave_timeout=options.wave_timeout,
             gates=options.gates,
-            pauses=frozenset((*waits, *self.pauses)),
+            pauses=self.stops,
             approved=approved,
             drain=options.drain if self.after is not None else 0.0,
             optional=frozenset(self.optional),

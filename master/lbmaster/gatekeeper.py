@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from lbstates import bridge
 from lbstates.desired import DirectorState, RoleState
@@ -34,6 +35,9 @@ class Gatekeeper:
     moves: Mapping[str, str] = field(default_factory=dict)
     below_floor: bool = False
     _gone: tuple[str, ...] | None = field(default=None)
+    # No wave passes while there is such trouble, so that it is always of the present one.
+    _wrong_since: float = field(default=inf)
+    _unmoved_since: float = field(default=inf)
 
     def judge(self, wave: Wave, applied: Collection[str], steps: Collection[str], elapsed: float) -> gates.Judgement:
         """Look behind a wave; on `applied` hosts the generation is in force, and on those of `steps` something changed."""
@@ -49,11 +53,14 @@ class Gatekeeper:
         now = gates.sight(self.view, self.topology)
         watched = directors if wave.canary else directors & changed
         idle = gates.idle(self.new, self.spared)
+        self._wrong_since = gates.began(self._wrong_since, gates.elections(self.before, now), elapsed)
         judged = gates.judge(
-            self.before, now, watched, unsampled, elapsed, patience, idle, below_floor=self.below_floor
-        )
-        due = {instance: target for instance, target in self.moves.items() if target in applied}
-        moving = gates.unmoved(now, due, elapsed, patience)
+            self.before, now, watched, unsampled, elapsed, patience, idle,
+            wrong_since=self._wrong_since, below_floor=self.below_floor,
+        )  # fmt: skip
+        unmoved = gates.unmoved(now, {instance: it for instance, it in self.moves.items() if it in applied})
+        self._unmoved_since = gates.began(self._unmoved_since, unmoved, elapsed)
+        moving = gates.moving(unmoved, elapsed - self._unmoved_since, patience)
         return gates.Judgement((*judged.problems, *moving.problems), (*judged.waiting, *moving.waiting))
 
     def _told(self, host: str) -> bool:
@@ -65,17 +72,20 @@ class Gatekeeper:
         return holding is not None and holding.applied >= self.generation
 
     def left(self, final: Mapping[str, RoleState]) -> int | None:
-        """Count the connections to what leaves with `final`; None while a director has yet to tell."""
+        """Count the connections to what leaves with `final`; None while a director has yet to tell, or is away.
+
+        The MASTER has most of them, and may be silent for a moment. Who is `spared` is missed by nobody.
+        """
         if self._gone is None:
             was, will = self.new.get("director"), final.get("director")
             if isinstance(was, DirectorState) and isinstance(will, DirectorState):
                 self._gone = bridge.leaving(was, will)
             else:
                 self._gone = ()
-        there = [host for host in self.topology.directors if self.view.is_there(host)]
-        if not all(map(self._told, there)):
+        asked = [it for it in self.topology.directors if it not in self.spared or self.view.is_there(it)]
+        if not all(map(self._told, asked)):
             return None
-        return connections(self.view, there, self._gone)
+        return connections(self.view, asked, self._gone)
 
 
 def connections(view: View, directors: Collection[str], destinations: Collection[str], *, ended: bool = False) -> int:

@@ -7,6 +7,7 @@ is worse off on a director that has the new state. What was broken before the ro
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from math import inf
 from typing import Final
 
 import msgspec
@@ -70,10 +71,12 @@ def judge(
     patience: Patience,
     idle: Collection[str] = (),
     *,
+    wrong_since: float = 0.0,
     below_floor: bool = False,
 ) -> Judgement:
     """Decide, `elapsed` seconds after the wave has applied.
 
+    `wrong_since`: since when, on that clock, `elections` says something: a VIP may move at any time of a long watch.
     `changed` are the directors that have the new state; `unsampled` those of the wave of which no sample came since.
     `idle` destinations may fail; with `below_floor` pools may run short: somebody asked for that.
     """
@@ -81,8 +84,8 @@ def judge(
     waiting: list[str] = []
     # What a director said before it applied is about the state before, whose services may be gone.
     told = set(changed) - set(unsampled)
-    for said in _elections(before, now):
-        (waiting if elapsed < patience.takeover else problems).append(said)
+    for said in elections(before, now):
+        (waiting if elapsed - wrong_since < patience.takeover else problems).append(said)
     for host in sorted(unsampled):
         said = f"no sample of {host} since it applied"
         (waiting if elapsed < SAMPLE_SECONDS else problems).append(said)
@@ -137,14 +140,31 @@ def _round(check: Check) -> float:
     return check.interval * check.fall + check.timeout + VERDICT_SECONDS
 
 
-def unmoved(now: Sight, moves: Mapping[str, str], elapsed: float, patience: Patience) -> Judgement:
-    """Wait until VIPs are where they shall be; `moves`: VRRP instance -> director. That is two elections at most."""
-    said = tuple(
+# --- VIPs that move --------------------------------------------------------------------------------------------------
+
+
+def began(since: float, wrong: Collection[str], elapsed: float) -> float:
+    """Say since when something is wrong without a break, if it was wrong since `since` so far; infinity: nothing is."""
+    return min(since, elapsed) if wrong else inf
+
+
+def unmoved(now: Sight, moves: Mapping[str, str]) -> tuple[str, ...]:
+    """Say which VIPs are not where they shall be; `moves`: VRRP instance -> director."""
+    return tuple(
         f"{instance}: it shall be held by {target} first, and is by {' and '.join(holders) or 'nobody'}"
         for instance, target in sorted(moves.items())
         if (holders := now.masters.get(instance, ())) != (target,)
     )
-    return Judgement(waiting=said) if elapsed < 2 * patience.takeover else Judgement(problems=said)
+
+
+def moving(said: tuple[str, ...], lasting: float, patience: Patience) -> Judgement:
+    """Wait until VIPs are where they shall be, of which `unmoved` has said so for so long: two elections at most."""
+    return Judgement(waiting=said) if lasting < 2 * patience.takeover else Judgement(problems=said)
+
+
+def elections(before: Sight, now: Sight) -> tuple[str, ...]:
+    """Say which VIPs have two MASTERs, or none any more, and had not before."""
+    return tuple(_elections(before, now))
 
 
 def _elections(before: Sight, now: Sight) -> Iterator[str]:
@@ -154,6 +174,9 @@ def _elections(before: Sight, now: Sight) -> Iterator[str]:
             yield f"{instance}: {' and '.join(masters)} are MASTER at once"
         elif not masters and len(held) == 1:
             yield f"{instance}: nobody is MASTER ({held[0]} was)"
+
+
+# --- health ----------------------------------------------------------------------------------------------------------
 
 
 def _unproven(before: Sight, now: Sight, changed: Collection[str], idle: Collection[str]) -> Iterator[str]:

@@ -169,8 +169,14 @@ def switch_back(now: Interventions, instances: Collection[str]) -> Interventions
     return _with(now, switchovers=tuple(it for it in now.switchovers if it.instance not in instances))
 
 
-def switch_as_before(now: Interventions, instances: Collection[str], before: Interventions) -> Interventions:
-    """Let what was decided about these instances before count again."""
+def switch_as_before(
+    now: Interventions, instances: Collection[str], director: str, decision: Decision, before: Interventions
+) -> Interventions:
+    """Let what was decided about these instances before count again, unless somebody has decided otherwise meanwhile."""
+    last = next((it for it in reversed(now.switchovers) if it.instance in instances), None)
+    if last is None or (last.director, last.since) != (director, decision.since):
+        otherwise = f"to let {last.director} hold {last.instance} (by {last.by})" if last else "to end it"
+        raise RequestError("overtaken", f"somebody has decided meanwhile {otherwise}, and that stays")
     kept = tuple(it for it in now.switchovers if it.instance not in instances)
     again = tuple(it for it in before.switchovers if it.instance in instances)
     return _with(now, switchovers=(*kept, *again))

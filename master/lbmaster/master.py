@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -103,8 +103,7 @@ class Master:
             if reasons:
                 self._react(cluster, reasons[0], moves, now)
                 continue
-            for move in merged(moves):
-                self.report(Failover(move.instance, move.vips, move.source, move.target, 0.0, {}, ()), cluster)
+            self._moved(cluster, merged(moves))
         self._settle_holders(now)
         self._settle(now)
         self._acknowledge(journalled, now)
@@ -159,9 +158,10 @@ class Master:
         match message:
             case Hello():
                 self._view.hello(name, message)
+                # First of what follows, since it needs no disk: without it the minion sends no events.
+                self._send_ack(received, now)
                 self._store.rekeying.learned(received.sender.id, message.successor)
                 self._clusters.heard(name, message.holdings)
-                self._send_ack(received, now)
                 self._catch_up(name, now, at_once=True)
             case Sample():
                 self._sampled(name, message, now)
@@ -253,8 +253,15 @@ class Master:
             comparison = self._compare(due.cluster, due.reason, due.moves, now, self._config.reconcile_deadline)
         except sqlite3.Error:
             logger.exception("%s: no command number can be kept, so nothing is sent: is the disk full?", due.cluster)
+            # Nobody tells of them again, and the master's own events wait for the disk.
+            self._moved(due.cluster, due.moves)
         else:
             comparison.started = due.since
+
+    def _moved(self, cluster: str, moves: Iterable[Move]) -> None:
+        """Tell of VIPs that moved, and that nothing is compared for."""
+        for move in moves:
+            self.report(Failover(move.instance, move.vips, move.source, move.target, 0.0, {}, ()), cluster)
 
     def _compare(self, cluster: str, reason: str, moves: tuple[Move, ...], now: float, seconds: float) -> Comparison:
         command = self._dispatch.reconcile(cluster, reason)

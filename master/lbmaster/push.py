@@ -175,6 +175,11 @@ class Push:
         self.course = msgspec.structs.replace(self.course, pauses=(*self.course.pauses, self.present))
         self.rollout = msgspec.structs.replace(self.rollout, pauses=self.rollout.pauses | {self.present})
 
+    def reordered(self, course: Course) -> None:
+        """Go on in another order; what was released is the same."""
+        self.course = course
+        self.rollout = msgspec.structs.replace(self.rollout, waves=course.waves, pauses=course.stops)
+
     def abort(self, *, keep: bool) -> None:
         """End it now, wherever it is; `keep`: nothing is taken back."""
         self.kept = keep

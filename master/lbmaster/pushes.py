@@ -241,6 +241,8 @@ class Pushes:
         """Let a paused rollout go on. Raises `RequestError`."""
         push = self._under_way(cluster)
         wave = push.rollout.released
+        if push.paused:
+            self._succession.replan(push)
         if not push.resumed(by):
             raise RequestError("bad_request", f"generation {push.generation} of {cluster} does not wait for anybody")
         self._records.approve(cluster, push.generation, wave)

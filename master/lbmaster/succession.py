@@ -39,7 +39,7 @@ from .signing import Signer
 from .store import Store
 from .topology import Topology, topology
 from .view import View
-from .waves import plan_waves
+from .waves import Waves, plan_waves, replanned
 
 logger = logging.getLogger(__name__)
 
@@ -137,14 +137,7 @@ class Succession:
     ) -> None:  # fmt: skip
         """Make the next generation of an errand, and send it on its way."""
         cluster, wanted = errand.cluster, topology(content.states)
-        holders = self.holders(cluster, {**wanted.instances, **leaving.instances})
-        waves = plan_waves(
-            wanted.without(course.missing),
-            leaving.without(course.missing),
-            holders,
-            course.options.canary,
-            drained=bool(course.options.drain) and not course.forgiving,
-        )
+        waves = self._plan(cluster, wanted.without(course.missing), leaving.without(course.missing), course)
         course = msgspec.structs.replace(course, waves=waves, pauses=())
         request = msgspec.structs.replace(errand.request, kind=kind)
         making = Making(
@@ -161,6 +154,29 @@ class Succession:
         hosts = tuple(sorted(host for wave in waves for host in wave.hosts))
         self._report(PushStarted(generation, hosts, request.by), cluster)
         self._begin(errand, generation, course, content.states, old, leaving, course.options.timeout)
+
+    def _plan(self, cluster: str, wanted: Topology, leaving: Topology, course: Course) -> Waves:
+        """Order the hosts by who holds what now."""
+        holders = self.holders(cluster, {**wanted.instances, **leaving.instances})
+        drained = bool(course.options.drain) and not course.forgiving
+        return plan_waves(wanted, leaving, holders, course.options.canary, drained=drained)
+
+    def replan(self, push: Push) -> None:
+        """Order anew what is not released yet: while an operator was waited for, VIPs may have moved.
+
+        A way back keeps its order: from which generation it leads is not kept, and so not which VIPs were advertised.
+        """
+        cluster, course = push.cluster, push.course
+        if course.forgiving:
+            return
+        wanted, leaving = self._clusters.current(cluster), self._clusters.released(cluster)
+        missing = {*wanted.hosts, *leaving.hosts} - push.hosts.keys()
+        plan = self._plan(cluster, wanted.without(missing), leaving.without(missing), course)
+        waves = replanned(course.waves, push.rollout.released, plan)
+        if waves != course.waves:
+            course = msgspec.structs.replace(course, waves=waves)
+            self._records.set_course(cluster, push.generation, course.encode())
+            push.reordered(course)
 
     def _forget(self, cluster: str, *needed: int) -> None:
         released = self._generations.clusters[cluster].released

@@ -119,6 +119,9 @@ class View:
         """A message came in; returns whether the minion came online by it."""
         minion = self.minions.setdefault(name, Minion())
         came = not minion.online
+        if came:
+            # What it said before its lease ran out is unknown until it says so again.
+            minion.roles = {}
         minion.online, minion.heard, minion.seen = True, now, wall
         return came
 
@@ -157,7 +160,7 @@ class View:
 
         A master that stood still itself (frozen, its machine suspended) heard nobody meanwhile: the leases begin anew.
         """
-        if now - self._looked > STANDSTILL:
+        if now - self._looked > min(STANDSTILL, lease / 2):
             for minion in self.minions.values():
                 minion.heard = max(minion.heard, now)
         self._looked = now

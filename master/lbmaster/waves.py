@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -57,6 +57,19 @@ def plan_waves(
         Wave("removals on real servers", leaving),
     )
     return tuple(wave for wave in waves if wave.hosts)
+
+
+def replanned(waves: Waves, released: int, plan: Waves) -> Waves:
+    """Keep what was released, and order the others as they are in `plan`; whom it does not name comes last, as before."""
+    rest = {host for wave in waves[released:] for host in wave.hosts}
+    unplanned = rest - {host for wave in plan for host in wave.hosts}
+    ordered = (*_only(plan, rest), *_only(waves[released:], unplanned))
+    return (*waves[:released], *(wave for wave in ordered if wave.hosts))
+
+
+def _only(waves: Waves, hosts: Collection[str]) -> Iterator[Wave]:
+    for wave in waves:
+        yield Wave(wave.purpose, tuple(host for host in wave.hosts if host in hosts), wave.canary)
 
 
 def first_moves(directors: Iterable[str], holders: Mapping[str, str]) -> dict[str, str]:

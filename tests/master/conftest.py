@@ -97,6 +97,7 @@ class Site:
         assert (await minion.join(self.ports, self.server_key, token)).state == "accepted"
         if connect:
             minion.connect(self.ports, self.server_key)
+            await eventually(lambda: minion.acks)  # its hello was heard
         return minion
 
     async def cluster(self) -> None:

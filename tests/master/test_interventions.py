@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from lbmaster import interventions as decide
+from lbmaster.errors import RequestError
+from lbmaster.interventions import Decision
 from lbstates.desired import DirectorState, RealServerState, decode_state
+from lbstates.interventions import Interventions
 from lbwire.messages import Figures, Health, Role, State
 
 from .conftest import HOSTS, WEB, Refusal, Site, ask, eventually
@@ -240,6 +244,43 @@ async def test_a_switchover_that_is_taken_back_leaves_what_was_decided_before(si
     result = await site.ask("switchover", vip="www", to="d1", by="bob")
     assert (result["moved"], result["taken_back"], result["holds"]) == (False, True, "d2")
     assert [(it["what"], it["by"]) for it in await _decided(site)] == [("www to d2", "ann")]
+
+
+async def test_a_switchover_that_does_not_come_about_leaves_what_was_decided_meanwhile(site: Site) -> None:
+    """Bob's later switchover moves the VIP while ann still waits for hers: it stays, and ann is told so."""
+    await _cluster(site, QUICK.replace("  d2: 10.0.0.2\n", "  d2: 10.0.0.2\n  d3: 10.0.0.3\n"), (*HOSTS, "d3"))
+    await _elected(site)
+    site.minions["d3"].enter("BACKUP")
+    before = (await site.events())[-1]["cursor"]
+    going = asyncio.create_task(ask(site.config.control_socket, "switchover", vip="www", to="d2", by="ann"))
+    await site.event("push.finished", since=before)
+    d1, d3 = site.minions["d1"], site.minions["d3"]
+
+    def moves() -> None:
+        d3.on_release = lambda: None
+        d1.enter("BACKUP")
+        d3.enter("MASTER")
+
+    d3.on_release = moves
+    assert (await site.ask("switchover", vip="www", to="d3", by="bob", force=True))["moved"]
+    result, notes = await going
+    assert (result["moved"], result["taken_back"], result["overtaken"]) == (False, False, True)
+    assert (result["outcome"], result["holds"]) == ("failed", "d3")
+    assert "let d3 hold www (by bob)" in [note["error"] for note in notes if note["phase"] == "taking back"][-1]
+    assert [(it["what"], it["by"]) for it in await _decided(site)] == [("www to d3", "bob")]
+
+
+def test_a_switchover_that_was_ended_meanwhile_is_not_taken_back_once_more() -> None:
+    """Nothing that was decided before it comes back by that; nor by one to the same director, decided later."""
+    ann, bob = Decision("ann", "", 1.0), Decision("bob", "", 2.0)
+    before = decide.switch_over(Interventions(), ("www",), "d2", ann)
+    now = decide.switch_over(before, ("www",), "d1", bob)
+    assert decide.switch_as_before(now, ("www",), "d1", bob, before) == before
+    later = decide.switch_over(now, ("www",), "d1", Decision("eve", "", 3.0))
+    for meanwhile in (decide.switch_back(now, ("www",)), later):
+        with pytest.raises(RequestError, match="somebody has decided meanwhile to") as error:
+            decide.switch_as_before(meanwhile, ("www",), "d1", bob, before)
+        assert error.value.kind == "overtaken"
 
 
 async def test_a_switchover_that_cannot_be_taken_back_says_so(site: Site) -> None:

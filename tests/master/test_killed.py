@@ -30,7 +30,7 @@ MORE = WEB.replace("port: 80", "port: 81")
 CHECKED = WEB + "    check: {tcp: {}, interval: 0.2, timeout: 0.1, fall: 1}\n"
 TO_R2 = "tcp 10.0.0.100:80 -> 10.0.0.12:80"
 SETTINGS = """\
-lease = 1.0
+lease = 5.0
 beacon = 0.2
 split_brain_grace = 0.5
 return_grace = 2.0
@@ -191,6 +191,28 @@ async def test_in_a_pause(site: Killable) -> None:
                 await asyncio.sleep(0.02)
     assert (await site.ended(2))["outcome"] == "converged"
     assert site.applied() == [2, 2, 2, 2]
+
+
+async def test_after_a_pause_in_which_a_vip_moved(site: Killable) -> None:
+    """It goes on in the order of the last resume, which is that of who held what then."""
+    d1, d2 = site.minions["d1"], site.minions["d2"]
+    d2.enter("BACKUP")
+    d1.enter("MASTER")
+    first = await site.event("failover")
+    await begin(site, MORE, pause="every wave")
+    await site.until("paused")
+    d1.enter("BACKUP")
+    d2.enter("MASTER")
+    await site.event("failover", since=first["cursor"])
+    await site.ask("rollout.resume")
+    await eventually(lambda: d1.applied["web"] == 2)
+    await site.until("paused")
+    await site.killed_and_back()
+    await site.until("paused")
+    waves = [wave["hosts"] for wave in (await site.rollout())["waves"]]
+    assert (waves, site.applied()) == ([["r1", "r2"], ["d1"], ["d2"]], [2, 1, 2, 2])
+    await site.ask("rollout.resume")
+    assert (await site.ended(2))["outcome"] == "converged"
 
 
 async def test_in_a_pause_that_was_asked_for_on_the_way(site: Killable) -> None:

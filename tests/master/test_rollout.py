@@ -27,7 +27,7 @@ from lbmaster.rollout import (
     step,
 )
 from lbmaster.topology import Topology
-from lbmaster.waves import plan_waves
+from lbmaster.waves import Wave, plan_waves, replanned
 
 HOSTS = ("r1", "r2", "d1", "d2")
 NEW = Topology(("d1", "d2"), ("r1", "r2"))
@@ -282,6 +282,28 @@ def test_active_directors_go_one_by_one_and_one_standby_goes_alone() -> None:
         ("d1 with ftp, web", ("d1",)),
         ("d3 with mail", ("d3",)),
     ]
+
+
+def test_what_is_left_is_ordered_anew_and_what_was_released_stays() -> None:
+    """Whom the new plan does not know comes last; nobody is left out, and nobody comes twice."""
+    new = Topology(("d1", "d2", "d3"), ("r1", "r2"))
+    waves = plan_waves(new, new, {"web": "d1"}, "1")
+    assert [wave.hosts for wave in waves] == [("r1",), ("r2",), ("d2",), ("d3",), ("d1",)]
+    assert replanned(waves, 1, waves) == waves
+    moved = replanned(waves, 1, plan_waves(new, new, {"web": "d2"}, "1"))
+    assert [(wave.purpose, wave.hosts) for wave in moved] == [
+        ("canary", ("r1",)),
+        ("additions on real servers", ("r2",)),
+        ("standby director d1", ("d1",)),
+        ("standby directors", ("d3",)),
+        ("d2 with web", ("d2",)),
+    ]
+    assert [wave.hosts for wave in replanned(waves, 3, plan_waves(new, new, {"web": "d3"}, "1"))[3:]] == [
+        ("d1",),
+        ("d3",),
+    ]
+    gone = Wave("removals on real servers", ("r9",))
+    assert replanned((*waves, gone), 2, moved)[2:] == (*moved[2:], gone)
 
 
 @pytest.mark.pitfall("V4")

@@ -88,6 +88,28 @@ async def test_a_rollout_is_paused_on_its_way_but_not_behind_its_last_wave(site:
     assert (await push)["outcome"] == "converged"
 
 
+async def test_what_is_left_after_a_pause_is_ordered_by_who_holds_what_then(site: Site) -> None:
+    """The VIP has failed over while somebody was waited for: its new holder is not changed as a standby."""
+    await site.cluster()
+    d1, d2 = site.minions["d1"], site.minions["d2"]
+    d2.enter("BACKUP")
+    d1.enter("MASTER")
+    first = await site.event("failover")
+    push = asyncio.create_task(ask(site.config.control_socket, "push", text=MORE, options={"pause": "every wave"}))
+    await until(site, "paused")
+    d1.enter("BACKUP")
+    d2.enter("MASTER")
+    await site.event("failover", since=first["cursor"])
+    await site.ask("rollout.resume")
+    await until(site, "paused")
+    assert applied(site) == [2, 1, 2, 2]
+    going = (await site.ask("rollout.status"))["clusters"]["web"]
+    assert [wave["purpose"] for wave in going["waves"]][1:] == ["standby director d1", "d2 with www"]
+    await site.ask("rollout.resume")
+    result, _ = await push
+    assert (result["outcome"], applied(site)) == ("converged", [2, 2, 2, 2])
+
+
 async def test_an_abort_takes_a_rollout_back_and_with_keep_leaves_it(site: Site) -> None:
     """Aborted in a pause: the canary gets the old content again; `keep` stops where it is."""
     await site.cluster()
@@ -194,6 +216,28 @@ async def test_a_full_disk_keeps_no_loss_from_a_rollout_or_the_journal(
     async with asyncio.timeout(10):
         while {event["data"]["host"] for event in await site.events("minion.lost")} != {"r1", "r2"}:
             await asyncio.sleep(0.05)
+
+
+async def test_a_failover_while_the_disk_is_full_is_told_when_it_has_room(
+    site: Site, disk: Callable[[str], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one that is known by samples only, since no transition can be journalled; once, although that comes later."""
+    await site.cluster()
+    d1, d2 = site.minions["d1"], site.minions["d2"]
+    d2.enter("BACKUP")
+    d1.enter("MASTER")
+    first = await site.event("failover")
+    disk("full")
+    d1.enter("BACKUP")
+    d2.enter("MASTER")
+    await eventually(lambda: "no command number can be kept" in caplog.text)
+    disk("room")
+    told = await site.event("failover", since=first["cursor"])
+    assert (told["data"]["source"], told["data"]["target"]) == ("d1", "d2")
+    for minion in (d1, d2):
+        minion.hello()  # and sends again what was not journalled
+    await eventually(lambda: not d1._kept and not d2._kept)
+    assert len(await site.events("failover", since=first["cursor"])) == 1
 
 
 async def test_a_rollback_in_two_steps_says_to_what(site: Site) -> None:

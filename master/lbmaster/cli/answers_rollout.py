@@ -80,6 +80,7 @@ class Change(Push, frozen=True):
     """The answer to drain, undrain, maintenance, switchover and evacuate: a push with the same file.
 
     `source` and `target` of a VIP that `moved` within `took` seconds; `holds`: who, or what, is held in the end.
+    `overtaken`: what was not `taken_back` is no longer in force, since something else was decided meanwhile.
     """
 
     what: str = ""
@@ -89,6 +90,7 @@ class Change(Push, frozen=True):
     took: float = 0.0
     holds: tuple[str, ...] | str = ()
     taken_back: bool = False
+    overtaken: bool = False
 
 
 class Generation(Answer, frozen=True):

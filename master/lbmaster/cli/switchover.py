@@ -73,11 +73,14 @@ def _moved(vip: str, it: Change) -> Line:
 
 def _stuck(vip: str, it: Change) -> Line:
     held = it.holds if isinstance(it.holds, str) else ", ".join(it.holds)
-    back = (
-        "that was taken back"
-        if it.taken_back
-        else f"that could not be taken back, so do it: lbmaster switchover {vip} --back"
-    )
+    if it.taken_back:
+        back = "that was taken back"
+    elif it.overtaken:
+        back = "somebody has decided otherwise meanwhile, and that stays: see lbmaster status"
+    else:
+        back = (
+            f"that could not be taken back: if lbmaster status still shows it, lbmaster switchover {vip} --back does it"
+        )
     return Line(f"{vip} has not moved to {it.target}: it is held by {held or it.source or 'nobody'}; {back}.", "bad")
 
 

@@ -83,15 +83,17 @@ class SwitchingVerbs:
             file.cluster,
             "switchover",
             f"{instances[0]}: taken back",
-            lambda now: decide.switch_as_before(now, instances, before),
+            lambda now: decide.switch_as_before(now, instances, target, decision, before),
         )
+        back = overtaken = False
         try:
             back = (await self._operator.carry_out(taken_back, given, conversation))["outcome"] == "converged"
         except RequestError as error:
-            # Somebody was quicker, with a push of his own; that the VIP has not moved has to be told all the same.
+            # Somebody was quicker, with a push or a decision of his own; that the VIP has not moved has to be told all
+            # the same.
             conversation.note({"phase": "taking back", "error": str(error)})
-            back = False
-        return {**answer, "outcome": "failed", "holds": now_held, "taken_back": back}
+            overtaken = error.kind == "overtaken"
+        return {**answer, "outcome": "failed", "holds": now_held, "taken_back": back, "overtaken": overtaken}
 
     def _target(
         self,

@@ -174,6 +174,20 @@ def test_switchover_that_was_taken_back_fails(master: Master, run: Run) -> None:
     assert result.stdout == "web has not moved to netology4: it is held by netology3; that was taken back.\n"
 
 
+def test_switchover_that_was_overtaken_recommends_nothing_that_would_end_the_later_one(
+    master: Master, run: Run
+) -> None:
+    """Only what may still be in force is to be ended."""
+    stuck = {**MOVED, "outcome": "failed", "moved": False, "holds": "netology5", "taken_back": False}
+    said = []
+    for overtaken in (True, False):
+        master.answers["switchover"] = [{"result": {**stuck, "overtaken": overtaken}}]
+        said.append(run("switchover", "web").stdout)
+
+    assert "somebody has decided otherwise meanwhile, and that stays" in said[0]
+    assert ["--back" in one for one in said] == [False, True]
+
+
 def test_switchover_back(master: Master, run: Run) -> None:
     master.answers["switchover"] = [{"result": {**MOVED, "to": "netology3"}}]
 
