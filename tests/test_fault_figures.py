@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.allowance import MACHINE, Checks, Course, Losing, Timers, windows
-from tests.faults.figures import Request, Window, bursts, figures, not_allowed, overlap
+from tests.faults.figures import Request, Window, bursts, figures, not_allowed, overlap, under_way
 from tests.faults.invariants import broken, unlike
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vagrant"))
@@ -60,6 +60,14 @@ def test_what_was_on_its_way_when_a_window_began_may_be_lost_in_it() -> None:
     assert not_allowed([lost(8.9)], [window]) == [lost(8.9)]
 
 
+def test_what_one_real_server_lost_that_stood_still_when_the_window_began_counts_as_begun_in_it() -> None:
+    """The other one went on; one that had answered later ones is no excuse."""
+    window, first, second = Window(9.0, 10.0), Request(8.0, 0.1, "r1", ""), Request(8.1, 0.1, "r2", "")
+    other = Request(8.7, 0.1, "r2", "")
+    assert not_allowed([first, second, lost(8.5), other], [window]) == []
+    assert not_allowed([first, second, lost(8.5), other, Request(8.8, 0.1, "r1", "")], [window]) == [lost(8.5)]
+
+
 def test_losses_are_told_by_bursts_with_the_window_that_was_missed() -> None:
     """One line for each, so that a reader sees how far from which fault it was."""
     seen = [lost(100.0), lost(100.9), lost(1.0), lost(101.8)]
@@ -87,6 +95,22 @@ def test_windows_come_from_vrrps_own_timers() -> None:
     assert silent.end == 101.0 + 3.25 + MACHINE
     assert [move.has(moment) for move, moment in zip(moves, COURSE.moved, strict=True)] == [True, True]
     assert windows(Losing.HANDOVER, TIMERS, None, COURSE, 2)[0].end == 101.0 + 0.25 + MACHINE
+
+
+def test_during_a_split_brain_only_what_is_on_its_way_may_be_lost() -> None:
+    """Beside the failover itself: both announce the VIP again and again."""
+    *failover, split = windows(Losing.SPLIT, TIMERS, None, COURSE, 2)
+    assert failover == windows(Losing.FAILOVER, TIMERS, None, COURSE, 2)
+    assert (split.begin, split.end) == (COURSE.done, COURSE.undone + MACHINE)
+    assert split.share < 0.05
+
+
+def test_a_request_is_caught_by_a_move_if_it_was_under_way_then() -> None:
+    assert under_way(Request(9.5, 0.6, "", "reset"), [10.0], 0.3)
+    assert under_way(Request(10.2, 0.1, "", "reset"), [10.0], 0.3)
+    assert not under_way(Request(9.5, 0.4, "", "reset"), [10.0], 0.3)
+    assert not under_way(Request(10.4, 0.1, "", "reset"), [5.0, 10.0], 0.3)
+    assert not under_way(Request(8.0, 3.0, "", "timeout"), [10.0], 0.3)
 
 
 def test_a_dead_real_server_costs_its_share_until_checks_take_it_out() -> None:

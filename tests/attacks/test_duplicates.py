@@ -24,7 +24,7 @@ async def test_a_copied_minion_is_reported_and_only_the_first_is_heard(site: Sit
     assert (found["data"]["host"], found["data"]["addresses"]) == ("r1", ["127.0.0.1", "127.0.0.1"])
     copy.report(MinionStarted("copy"))
     first.report(MinionStarted("first"))
-    await eventually(lambda: first.acks and first.acks[-1][1] >= 2)
+    await eventually(lambda: first.acks and first.acks[-1] >= (1, 3))
     assert "copy" not in [event["data"]["product"] for event in await site.events("minion.started")]
     note = (await site.ask("status"))["clusters"]["web"]["hosts"]["r1"]["note"]
     assert "two hosts use its key" in note

@@ -11,6 +11,8 @@ from tests.faults.figures import Window
 
 MACHINE: Final = 1.0
 """Seconds that a busy machine may add to a timer: five guests share two processors, stalls of 0.3 to 0.9 s are usual."""
+ON_ITS_WAY: Final = 0.02
+"""The part of the requests that is on its way when a VIP's address leads to another director for a moment."""
 EARLY: Final = 0.3
 """Seconds before a VIP moves in which a request may begin that the move cuts off."""
 
@@ -21,6 +23,7 @@ class Losing(Enum):
     NOTHING = "nothing"
     HANDOVER = "what is asked until a director that says that it leaves is replaced"
     FAILOVER = "what is asked until a director that says nothing is replaced"
+    SPLIT = "the same; and what is on its way when one of two MASTERs announces the VIP again"
     SHARE = "a real server's share, until it is out of the pool or back"
 
 
@@ -75,4 +78,8 @@ def windows(losing: Losing, timers: Timers, checks: Checks | None, course: Cours
         return [Window(begin, end + MACHINE, 1 / servers)]
     waited = timers.skew if losing is Losing.HANDOVER else timers.dead
     moves = [Window(moment - EARLY, moment + MACHINE) for moment in course.moved]
-    return [Window(begin, course.done + waited + MACHINE), *moves]
+    found = [Window(begin, course.done + waited + MACHINE), *moves]
+    if losing is Losing.SPLIT:
+        # Each of them repeats its announcement once a minute: clients turn to it, and back.
+        found.append(Window(course.done, course.undone + MACHINE, ON_ITS_WAY))
+    return found

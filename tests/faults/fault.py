@@ -74,7 +74,7 @@ class Fault:
     short: bool = False
     random: bool = True
     in_flight: int = 0
-    """Requests that may be lost because they were on their way in the very moment: IPVS hands a connection over with a delay."""
+    """Requests that each move of a VIP may cost because they were on their way: IPVS hands a connection over with a delay."""
 
 
 CALM: Final = ("vrrp.split_brain", "failover", "keepalived.died", "drift.unhealed", "state.refused")

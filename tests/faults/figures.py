@@ -106,11 +106,18 @@ def not_allowed(requests: Iterable[Request], windows: Sequence[Window]) -> list[
     return wrong
 
 
+def under_way(request: Request, moments: Iterable[float], late: float) -> bool:
+    """Whether a request had begun, and not ended, at one of these moments, or began up to `late` seconds after one."""
+    return any(moment - STALL_SECONDS <= request.begin <= moment + late and request.end >= moment for moment in moments)
+
+
 def _on_its_way(lost: Request, requests: Iterable[Request], window: Window) -> bool:
-    """Whether nobody who asked later had an answer when the window began."""
-    return 0 < window.begin - lost.begin <= STALL_SECONDS and not any(
-        one.server and one.begin > lost.begin and one.end <= window.begin for one in requests
-    )
+    """Whether a real server had answered nobody who asked later when the window began: it stood still, or all did."""
+    if not 0 < window.begin - lost.begin <= STALL_SECONDS:
+        return False
+    answered = [one for one in requests if one.server]
+    later = {one.server for one in answered if one.begin > lost.begin and one.end <= window.begin}
+    return not later or later < {one.server for one in answered}
 
 
 def overlap(first: Sequence[Window], second: Sequence[Window]) -> float:

@@ -99,6 +99,6 @@ FAULTS: Final = (
         look=DOWNLOAD.survived,
         random=False,
         short=True,
-        in_flight=2,
+        in_flight=3,
     ),
 )

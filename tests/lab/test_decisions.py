@@ -15,10 +15,12 @@ REPORT = "/root/download.json"
 
 
 def _serve_a_large_file(bench: Bench) -> None:
+    listening = f"ss -Htln sport = :{FILES}"
     for host in (R1, R2):
         bench.hosts.out(host, f"mkdir -p /srv/files; truncate -s {MEGABYTES}M /srv/files/large")
         start = "systemd-run -q --collect --unit=lab-files python3 -m http.server -d /srv/files"
         bench.hosts.out(host, f"systemctl -q is-active lab-files || {start} {FILES}")
+        bench.hosts.until(lambda host=host: bench.hosts.out(host, listening), f"{host} serves files")
 
 
 def _download(bench: Bench) -> None:
@@ -67,7 +69,9 @@ def test_a_drain_waits_for_what_is_open(bench: Bench) -> None:
     bench.push(bench.file([WEB | {"port": port}]))
     with bench.holding(VIP, port, 40) as held:
         (ours,) = bench.hosts.open_connections(VIP, port)
-        (line,) = [it for it in bench.hosts.out(D1, "ipvsadm -Lnc").splitlines() if f" {ours} " in it]
+        (line,) = [
+            it for it in bench.hosts.out(D1, "ipvsadm -Lnc").splitlines() if it.split()[3:5] == [ours, f"{VIP}:{port}"]
+        ]
         drained, other = (R1, R2) if bench.addresses[R1]["address"] in line else (R2, R1)
         done = bench.lab.run(MASTER, f"lbmaster drain {drained} --deadline 4s", timeout=60, check=False)
         assert done.returncode == 1, done.stdout

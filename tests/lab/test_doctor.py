@@ -27,7 +27,10 @@ def bad(found: dict[str, Any]) -> list[str]:
         lines += [f"{name} did not answer"] if host.get("silent") else []
         lines += [f"{name}: {host['error']}"] if host.get("error") else []
         lines += [
-            f"{name} {it['id']} {it['subject']}: {it['seen']}" for it in host["symptoms"] if it["severity"] != "info"
+            f"{name} {it['id']} {it['subject']}: {it['seen']}"
+            for it in host["symptoms"]
+            # V2 tells of the machine: that it stood still for a second within the last hour.
+            if it["severity"] != "info" and it["id"] != "V2"
         ]
     return lines
 
@@ -62,6 +65,7 @@ def test_a_real_server_that_answers_arp_is_named_by_the_directors(bench: Bench) 
         found = examined(bench)
     finally:
         bench.hosts.out(R2, "systemctl start lbminion")
+        bench.hosts.until(lambda: bench.hosts.status()["hosts"][R2]["online"], f"{R2} is there again")
     for director in (D1, D2):
         symptoms = [it for it in found["hosts"][director]["symptoms"] if it["id"] == "R2"]
         assert [it["subject"] for it in symptoms] == [VIP], director

@@ -192,6 +192,11 @@ def test_masquerading_reaches_another_port_and_moves_with_the_gateway(bench: Ben
         bench.hosts.out(D1, "systemctl start keepalived")
 
 
+def roles(bench: Bench, director: str) -> list[str]:
+    """The sync daemons that run on a director: as a backup it balances nothing where the file says backup_only."""
+    return [line.split()[0] for line in bench.hosts.out(director, "ipvsadm --list --daemon").splitlines()]
+
+
 def test_a_director_may_be_a_real_server_too(bench: Bench) -> None:
     """The holder answers its share itself, the other director answers what it is sent, and nothing goes round in circles."""
     for host in (D1, D2):
@@ -206,6 +211,8 @@ def test_a_director_may_be_a_real_server_too(bench: Bench) -> None:
         if not bench.holds(holder):
             bench.hosts.out(standby, "systemctl stop keepalived")
             bench.hosts.until(lambda: bench.holds(holder), "the standby holds the VIP")  # noqa: B023 - called at once
+        for host, role in ((holder, "master"), (standby, "backup")):
+            bench.hosts.until(lambda host=host, role=role: roles(bench, host) == [role], f"{host} is {role}")
         seen = bench.ask()
         assert not seen.failed
         assert set(seen.answered) == {D1, D2, R1}

@@ -80,7 +80,8 @@ def pushing(bench: Bench, file: dict[str, Any], options: str) -> Iterator[Future
 
 @contextmanager
 def without(bench: Bench, host: str, unit: str) -> Iterator[None]:
-    """Stop a service of a host while the block runs; the host is in order again when it ends."""
+    """Stop a service of a host while the block runs; the host is in order when it begins and again when it ends."""
+    bench.hosts.until(lambda: in_order(bench, host), f"{host} is in order")
     bench.hosts.out(host, f"systemctl stop {unit}")
     try:
         yield
@@ -245,7 +246,7 @@ def test_a_push_goes_on_when_somebody_resumes_it(bench: Bench) -> None:
 def test_a_host_that_does_not_apply_in_time_has_the_push_taken_back(bench: Bench) -> None:
     """Its wave fails when --wave-timeout is over; the others go back without it, and it follows when it is there again."""
     before = bench.push(narrow(bench))["generation"]
-    with pushing(bench, wide(bench), f"{PAUSED} --wave-timeout 1s") as pushed:
+    with pushing(bench, wide(bench), f"{PAUSED} --wave-timeout 3s") as pushed:
         bench.hosts.until(lambda: paused(bench), "the push waits behind its canary")
         assert on_lo(bench) == [R1]
         with frozen(bench, R2):

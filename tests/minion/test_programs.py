@@ -34,7 +34,7 @@ async def test_one_that_is_not_there_cannot_be_run(tmp_path: Path) -> None:
 async def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     said = tmp_path / "pid"
     with pytest.raises(TimeoutError):
-        await programs.run("sh", "-c", f"echo $$ >{said}; exec sleep 600", seconds=0.5)
+        await programs.run("sh", "-c", f"echo $$ >{said}; exec sleep 600", seconds=2)
     with pytest.raises(ProcessLookupError):
         os.kill(int(said.read_text()), 0)
 

@@ -30,8 +30,8 @@ FAMILIES = {
     "IPv6": tuple(f"fd77::{number}/64" for number in (100, 101, 102)),
 }
 HOSTS = {f"d{number}": Host(f"10.77.0.{number}", f"fd77::{number}") for number in (1, 2)}
-ADVERT = 0.2
-APART = 2.0
+ADVERT = 0.5
+APART = 2.5
 """Seconds between the two reloads: more than three adverts are missing by then."""
 
 

@@ -125,7 +125,7 @@ class Hosts:
         """
         ours = self.open_connections(vip, port)
         entries = [line.split() for line in self.out(director, "ipvsadm -Lnc").splitlines()]
-        known = {entry[3] for entry in entries if entry[2:3] == ["ESTABLISHED"]}
+        known = {entry[3] for entry in entries if entry[2:3] + entry[4:5] == ["ESTABLISHED", f"{vip}:{port}"]}
         return bool(ours) and ours <= known
 
     # --- requests ---------------------------------------------------------------------------------------------------

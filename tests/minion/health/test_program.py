@@ -76,7 +76,7 @@ async def test_a_program_that_hangs_is_ended_with_its_children(checks: Path, tmp
     noted.chmod(0o666)
     put(checks, f"sleep 1000 & echo $! >> {noted}; echo $$ >> {noted}; wait")
     with pytest.raises(TimeoutError):
-        await ask(THERE, ExecCheck(program="check", timeout=0.5, interval=2), checks)
+        await ask(THERE, ExecCheck(program="check", timeout=2, interval=2), checks)
     pids = [int(line) for line in noted.read_text().split()]
     assert len(pids) == 2
     async with asyncio.timeout(5):

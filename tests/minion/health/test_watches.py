@@ -66,13 +66,32 @@ async def accept(*_: object) -> None:
     """Take a connection, and close it."""
 
 
+@asynccontextmanager
+async def standstills() -> AsyncIterator[Callable[[], float]]:
+    """By how many seconds this loop was late in all: that is the machine's fault, and not the scheduler's."""
+    loop, late = asyncio.get_running_loop(), 0.0
+
+    async def look() -> None:
+        nonlocal late
+        while True:
+            due = loop.time() + 0.01
+            await asyncio.sleep(0.01)
+            late += max(loop.time() - due, 0.0)
+
+    task = loop.create_task(look())
+    try:
+        yield lambda: late
+    finally:
+        task.cancel()
+
+
 async def test_a_target_is_probed_within_each_interval() -> None:
     """Never later than that, and a little earlier by chance."""
-    async with serving(accept) as target, watching(probe := tcp(target)) as log:
+    async with standstills() as late, serving(accept) as target, watching(probe := tcp(target)) as log:
         await log.until(lambda: len(log.outcomes) >= 8)
     begun = [began for _, began, _ in log.of(probe)]
     pauses = [later - sooner for sooner, later in itertools.pairwise(begun)]
-    assert all(0.17 < pause < 0.3 for pause in pauses)
+    assert all(0.17 < pause < 0.25 + late() for pause in pauses)
     assert len({round(pause, 4) for pause in pauses}) > 1
     assert all(outcome.passed for outcome, *_ in log.of(probe))
 
@@ -84,7 +103,7 @@ async def test_a_failure_is_found_within_interval_times_fall_and_a_timeout(kind:
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     target = Target(*server.sockets[0].getsockname())
     fall, probe = 3, tcp(target)
-    async with watching(probe) as log:
+    async with standstills() as late, watching(probe) as log:
         await log.until(lambda: len(log.outcomes) >= 2)
         if kind == "silent":
             log.watches.close()
@@ -102,8 +121,8 @@ async def test_a_failure_is_found_within_interval_times_fall_and_a_timeout(kind:
     outcomes = [(outcome, ended) for outcome, _, ended in log.of(probe) if not outcome.passed]
     expected = "no answer within 0.1 s" if kind == "silent" else "connection refused"
     assert [outcome.reason for outcome, _ in outcomes[:fall]] == [expected] * fall
-    slack = 0.2  # of a machine that does a lot besides
-    assert outcomes[fall - 1][1] - died < 0.2 * fall + 0.1 + slack
+    # A probe that was due while the loop stood still is given that time besides.
+    assert outcomes[fall - 1][1] - died < 0.2 * fall + 0.1 + 0.1 + 2 * late()
 
 
 async def test_a_target_that_hangs_holds_up_no_other() -> None:
@@ -122,11 +141,12 @@ async def test_many_targets_do_not_fall_into_step() -> None:
     async def ask(_: Target, __: Check) -> Outcome:
         return Outcome(True, "")
 
-    async with watching(*probes, ask=ask) as log:
+    async with standstills() as late, watching(*probes, ask=ask) as log:
         await log.until(lambda: len(log.outcomes) >= 400)
     begun = sorted(began for _, _, began, _ in log.outcomes[100:400])
     tenths = [int((began - begun[0]) * 20) for began in begun]
-    assert max(tenths.count(tenth) for tenth in set(tenths)) < 60, "of 300 probes in about 30 twentieths of a second"
+    at_once = max(tenths.count(tenth) for tenth in set(tenths))
+    assert at_once < 60 + 200 * late(), "of 300 probes in about 30 twentieths of a second"
 
 
 async def test_no_more_than_so_many_probes_are_under_way() -> None:

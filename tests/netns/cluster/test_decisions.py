@@ -113,10 +113,12 @@ def test_a_switchover_survives_minions_and_the_master(place: Place, pair: tuple[
     answer = place.ask("switchover", vip="www")
     assert answer["moved"], answer
     since = place.cursor()
-    second.stop(signal.SIGKILL)
     place.stop_master(signal.SIGKILL)
+    second.stop(signal.SIGKILL)
+    # At once: keepalived misses it after ten seconds.
+    second.start(online=False)
     place.start_master()
-    second.start()
+    second.until(second.is_online, "it is online")
     assert [it["what"] for it in decided(place)] == [f"www to {second.name}"]
     until(lambda: holder(place) == second.name, "it still holds the VIP", 30)
     assert place.events("failover", since=since) == []

@@ -53,9 +53,10 @@ def director(place: Place, server: Host) -> Host:
 def test_a_healthy_real_server_has_no_symptom(director: Host, server: Host) -> None:
     """With its VIP, its settings, and a service that listens on it."""
     with listening(server):
-        assert doctor(server) == {}
-        done = server.lbminion("doctor")
-    assert done.stdout == "Nothing is wrong on this host.\n"
+        # A machine whose time is stolen is told of, as long as that is so.
+        until(lambda: doctor(server) == {}, "it is healthy", 60)
+        healthy = "Nothing is wrong on this host.\n"
+        until(lambda: server.lbminion("doctor").stdout == healthy, "that is said", 60)
 
 
 @pytest.mark.pitfall("R2")
@@ -148,7 +149,7 @@ def test_the_master_collects_what_every_host_finds(place: Place, director: Host,
         done = place.lbmaster("doctor", "--json", CLUSTER)
     hosts = json.loads(done.stdout)["clusters"][CLUSTER]["hosts"]
     assert done.returncode == 1
-    assert [it["id"] for it in hosts[server.name]["symptoms"]] == ["R11"]
+    assert [it["id"] for it in hosts[server.name]["symptoms"] if it["subject"] != "CPU"] == ["R11"]
     assert not any(host.get("silent") or host.get("error") for host in hosts.values())
     assert place.ask("reconcile", cluster=CLUSTER, timeout=10)["hosts"][server.name] == {"healed": [], "remaining": 0}
 
@@ -159,7 +160,7 @@ def test_a_doctor_without_the_right_to_listen_says_what_it_could_not_see(directo
     command[4:4] = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--"]
     with listening(server):
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    (blind,) = json.loads(done.stdout)
+    (blind,) = (it for it in json.loads(done.stdout) if it["subject"] != "CPU")
     assert (blind["id"], blind["severity"], blind["subject"]) == ("R2", "info", "eth0")
     assert "could not look at ARP" in blind["seen"]
     assert done.returncode == 0

@@ -163,7 +163,7 @@ def test_a_second_minion_does_not_serve_the_same_host(server: Host) -> None:
     assert second.returncode == 1
     assert "another lbminion serves this host" in second.stderr
     assert "Traceback" not in second.stderr
-    assert server.is_online()
+    server.until(server.is_online, "it goes on")
 
 
 def test_a_cluster_that_wants_reports_is_not_touched_until_the_next_push(place: Place, server: Host) -> None:

@@ -162,6 +162,7 @@ def test_what_the_master_did_not_say_now_is_refused_and_reported(
         there.messages = [(name, message) for name in (ROLE, topic(CLUSTER, EVERY_HOST), BEACON)]
         server.until(lambda: _refusals(server) >= 3, "some were refused")
     server.until(server.is_online, "it is back at its master")
+    server.until(lambda: server.events("message.refused", since=since), "it has told of them")
     refused = server.events("message.refused", since=since)
     assert {event["data"]["reason"] for event in refused} == {reason}
     assert [event["data"]["count"] for event in refused] == [1, *(2**n for n in range(len(refused) - 1))]
@@ -244,7 +245,7 @@ def test_a_command_that_comes_after_a_later_one_changes_nothing(place: Place, se
         # In its order the same would have been obeyed.
         there.say(release(generation, first + 2))
         server.until(lambda: f"{FORGED_VIP}/32" in server.on_lo(), "it has the VIP")
-    server.until(server.is_online, "it is back at its master")
+    server.until(lambda: server.events("message.refused"), "it has told of it")
     (refused,) = server.events("message.refused")
     assert (refused["data"]["reason"], refused["data"]["count"]) == ("repeated_command", 1)
     place.push_with(server)
@@ -327,7 +328,7 @@ def test_what_the_masters_old_key_signed_is_refused_after_a_rotation(place: Plac
         there.say(*forgeries)
         # The first, the second, and the fourth are told.
         server.until(lambda: _refusals(server) == 3, "what was forged is refused")
-    server.until(server.is_online, "it is back at its master")
+    server.until(lambda: len(server.events("message.refused", since=since)) >= 3, "it has told of them")
     refused = [event["data"] for event in server.events("message.refused", since=since)]
     assert [(it["reason"], it["count"]) for it in refused] == [
         ("unknown_key", 1),

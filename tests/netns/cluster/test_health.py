@@ -124,8 +124,8 @@ def test_a_minion_that_is_killed_and_started_takes_nobody_out(place: Place, webs
     director = place.hosts["d1"]
     push(place, *webs)
     director.until(lambda: set(weights(place).values()) == {1}, "both take connections")
-    webs[0].end()
     since = place.cursor()
+    webs[0].end()
     director.event("health.changed", since)
     director.until(lambda: 0 in weights(place).values(), "one takes none")
     director.stop(signal.SIGTERM)

@@ -136,7 +136,7 @@ def test_a_minion_that_is_killed_while_it_applies_200_vips_ends_in_the_pushed_st
     """When it is back, without help; and taken out later it leaves nothing behind, so its ledger is whole too."""
     vips = {f"v{n}": f"10.99.251.{n}" for n in range(1, 201)}
     wanted = {f"{vip}/32" for vip in vips.values()}
-    joined.start()
+    joined.start("nice", "-n", "19")  # slow enough to be killed in the middle
     other.start()
     answers: list[dict[str, Any]] = []
     arguments = {"text": place.cluster_file(joined, vips=vips), "timeout": 90, "options": {"below_floor": True}}

@@ -17,7 +17,7 @@ STOPS = (signal.SIGTERM, signal.SIGKILL)
 
 def in_order_and_once(host: Host) -> bool:
     """Whether the journal has the host's events in the order in which they happened, each once."""
-    identities = [(event["boot"], event["sequence"]) for event in host.events()]
+    identities = [(event["boot"], event["sequence"]) for event in host.events("*")]
     whole = all(b == (a[0], a[1] + 1) or (b[0] > a[0] and b[1] == 1) for a, b in itertools.pairwise(identities))
     return whole and identities[0][1] == 1
 
@@ -33,6 +33,7 @@ def test_a_minion_that_is_started_first_reports_when_the_master_comes(
     assert "not reachable" in joined.lbminion("status").stdout
     place.start_master()
     joined.until(joined.is_online, "it is online")
+    joined.until(joined.events, "it has told it")
     assert [event["type"] for event in joined.events()] == ["minion.started"]
 
 
