@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
@@ -108,11 +109,10 @@ class Impostor:
         await self._server.wait_closed()
 
 
-def free_port(scene: Scene) -> int:
-    """Find a port where nobody listens."""
-    socket = scene.socket(zmq.ROUTER)
-    port = socket.bind_to_random_port("tcp://127.0.0.1")
-    socket.close()
+def free_port() -> int:
+    """Find a port where nobody listens: not by a socket of libzmq, which goes on listening for a moment after its end."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
     return port
 
 
@@ -134,7 +134,7 @@ async def test_something_else_on_the_uplinks_port_keeps_nobody_away(scene: Scene
     """libzmq tries no more after it; the minion does, and tells nobody that its key was refused."""
     impostor = Impostor(answer)
     uplink = await impostor.listen()
-    scene.run(free_port(scene), uplink)
+    scene.run(free_port(), uplink)
     await impostor.leave()
     await scene.master(zmq.ROUTER, uplink)
     assert await until(lambda: scene.link.online, PATIENCE)
@@ -156,7 +156,7 @@ async def test_a_message_that_is_too_large_ends_no_connection_for_ever(scene: Sc
     """libzmq hangs up at it, also on the true master, and tries no more."""
     router = scene.socket(zmq.ROUTER)
     uplink = router.bind_to_random_port("tcp://127.0.0.1")
-    scene.run(free_port(scene), uplink)
+    scene.run(free_port(), uplink)
     assert await until(lambda: scene.link.online, PATIENCE)
     assert scene.link.send(Events(0, 0, ()))
     assert await router.poll(PATIENCE * 1000)
@@ -186,8 +186,8 @@ async def test_a_master_that_is_down_is_waited_for_quietly_by_one_connection(
     caplog.set_level(logging.DEBUG, "lbminion")
     attempts: list[int] = []
     counted(monkeypatch, attempts)
-    uplink = free_port(scene)
-    scene.run(free_port(scene), uplink)
+    uplink = free_port()
+    scene.run(free_port(), uplink)
     assert await until(lambda: len(attempts) >= 20, PATIENCE)
     assert not caplog.records
     # From now on a handshake has the time that it has outside of tests; who waits already looks once more before.
