@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.faults.allowance import MACHINE, Checks, Course, Losing, Timers, windows
-from tests.faults.figures import Request, Window, bursts, figures, not_allowed, overlap, under_way
+from tests.faults.figures import Request, Window, bursts, figures, handovers, not_allowed, overlap, under_way
 from tests.faults.invariants import broken, unlike
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vagrant"))
@@ -66,6 +66,10 @@ def test_what_one_real_server_lost_that_stood_still_when_the_window_began_counts
     other = Request(8.7, 0.1, "r2", "")
     assert not_allowed([first, second, lost(8.5), other], [window]) == []
     assert not_allowed([first, second, lost(8.5), other, Request(8.8, 0.1, "r1", "")], [window]) == [lost(8.5)]
+
+
+def test_a_vip_that_leaves_one_director_and_comes_to_the_other_moves_once() -> None:
+    assert handovers([20.1, 10.0, 10.2, 20.0]) == [[10.0, 10.2], [20.0, 20.1]]
 
 
 def test_losses_are_told_by_bursts_with_the_window_that_was_missed() -> None:

@@ -19,7 +19,7 @@ from .view import View
 class Scene(msgspec.Struct, frozen=True):
     """Where decisions are judged: what the directors were told, the VIPs' bare addresses by name, and what is seen.
 
-    `masters`: VRRP instance -> who says that it is MASTER; `now` is Unix time.
+    `masters`: VRRP instance -> who says that it is MASTER; `now` is Unix time. `spared` hosts may be away.
     """
 
     state: DirectorState
@@ -27,6 +27,15 @@ class Scene(msgspec.Struct, frozen=True):
     masters: Mapping[str, tuple[str, ...]]
     view: View
     now: float
+    spared: frozenset[str] = frozenset()
+
+    def tells(self, director: str) -> bool:
+        """Whether a director says how many connections it has."""
+        return self.view.is_there(director) and self.view.minions[director].sample is not None
+
+    def misses(self, director: str) -> bool:
+        """Whether it does not, although it should."""
+        return director not in self.spared and not self.tells(director)
 
 
 def decided(interventions: Interventions, scene: Scene) -> list[dict[str, Any]]:
@@ -116,11 +125,11 @@ def _ports(service: VirtualService) -> Collection[int]:
 def connections(services: Mapping[str, Collection[str]], scene: Scene) -> dict[str, tuple[int, int]] | None:
     """Count the connections that all directors have to these destinations: service -> (active, inactive).
 
-    None when no director tells: 0 would be taken for an answer. With connection synchronisation every director counts
-    those of all, so that the highest number is the true one.
+    None when a director does not tell that may have some: 0 would be taken for an answer. With connection synchronisation
+    every director counts those of all, so that one is enough, and the highest number is the true one.
     """
     counted = list(_counted(services, scene))
-    if not counted:
+    if not counted or (not scene.state.ipvs.sync and any(map(scene.misses, scene.state.hosts))):
         return None
     return {
         service: max((it[service] for it in counted), key=sum) if scene.state.ipvs.sync else _sum(service, counted)
@@ -129,13 +138,8 @@ def connections(services: Mapping[str, Collection[str]], scene: Scene) -> dict[s
 
 
 def _counted(services: Mapping[str, Collection[str]], scene: Scene) -> Iterator[dict[str, tuple[int, int]]]:
-    for director in scene.state.hosts:
-        if not scene.view.is_there(director):
-            continue
-        minion = scene.view.minions[director]
-        if minion.sample is None:
-            continue
-        figures = minion.counted.destinations
+    for director in filter(scene.tells, scene.state.hosts):
+        figures = scene.view.minions[director].counted.destinations
         there = {service: [figures[it] for it in ids if it in figures] for service, ids in services.items()}
         yield {
             service: (sum(it.active for it in of_service), sum(it.inactive for it in of_service))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from math import inf
 
 from lbstates import bridge
 from lbstates.desired import DirectorState, RoleState
@@ -35,9 +34,8 @@ class Gatekeeper:
     moves: Mapping[str, str] = field(default_factory=dict)
     below_floor: bool = False
     _gone: tuple[str, ...] | None = field(default=None)
-    # No wave passes while there is such trouble, so that it is always of the present one.
-    _wrong_since: float = field(default=inf)
-    _unmoved_since: float = field(default=inf)
+    _elections: gates.Trouble = field(default=gates.Trouble())
+    _unmoved: gates.Trouble = field(default=gates.Trouble())
 
     def judge(self, wave: Wave, applied: Collection[str], steps: Collection[str], elapsed: float) -> gates.Judgement:
         """Look behind a wave; on `applied` hosts the generation is in force, and on those of `steps` something changed."""
@@ -53,14 +51,14 @@ class Gatekeeper:
         now = gates.sight(self.view, self.topology)
         watched = directors if wave.canary else directors & changed
         idle = gates.idle(self.new, self.spared)
-        self._wrong_since = gates.began(self._wrong_since, gates.elections(self.before, now), elapsed)
+        self._elections = self._elections.seen(gates.elections(self.before, now), elapsed)
         judged = gates.judge(
             self.before, now, watched, unsampled, elapsed, patience, idle,
-            wrong_since=self._wrong_since, below_floor=self.below_floor,
+            trouble=self._elections, below_floor=self.below_floor,
         )  # fmt: skip
         unmoved = gates.unmoved(now, {instance: it for instance, it in self.moves.items() if it in applied})
-        self._unmoved_since = gates.began(self._unmoved_since, unmoved, elapsed)
-        moving = gates.moving(unmoved, elapsed - self._unmoved_since, patience)
+        self._unmoved = self._unmoved.seen(unmoved, elapsed)
+        moving = gates.moving(unmoved, self._unmoved, patience)
         return gates.Judgement((*judged.problems, *moving.problems), (*judged.waiting, *moving.waiting))
 
     def _told(self, host: str) -> bool:

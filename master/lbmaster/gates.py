@@ -7,7 +7,6 @@ is worse off on a director that has the new state. What was broken before the ro
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from math import inf
 from typing import Final
 
 import msgspec
@@ -44,6 +43,26 @@ class Patience(msgspec.Struct, frozen=True):
     most: float = 0.0
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """For how many seconds something was wrong, as far as was looked: without a break until now, and in all of a wave."""
+
+    lasting: float = 0.0
+    total: float = 0.0
+    wrong: bool = False
+    looked: float = 0.0
+
+    def seen(self, wrong: Collection[str], elapsed: float) -> Trouble:
+        """Look again, `elapsed` seconds after the wave has applied: less than at the last look, and it is another wave."""
+        if elapsed < self.looked:
+            return Trouble(wrong=bool(wrong), looked=elapsed)
+        more = elapsed - self.looked if self.wrong and wrong else 0.0
+        return Trouble(self.lasting + more if wrong else 0.0, self.total + more, bool(wrong), elapsed)
+
+    def beyond(self, seconds: float) -> bool:
+        """Whether it lasts for too long, or has come back for so long that it is no single handover any more."""
+        return self.lasting >= seconds or self.total >= 2 * seconds
+
+
 class Judgement(msgspec.Struct, frozen=True):
     """`problems` say what hurts; `waiting` what cannot be told yet."""
 
@@ -71,12 +90,12 @@ def judge(
     patience: Patience,
     idle: Collection[str] = (),
     *,
-    wrong_since: float = 0.0,
+    trouble: Trouble | None = None,
     below_floor: bool = False,
 ) -> Judgement:
     """Decide, `elapsed` seconds after the wave has applied.
 
-    `wrong_since`: since when, on that clock, `elections` says something: a VIP may move at any time of a long watch.
+    `trouble`: how long `elections` has had something to say; None: all the time.
     `changed` are the directors that have the new state; `unsampled` those of the wave of which no sample came since.
     `idle` destinations may fail; with `below_floor` pools may run short: somebody asked for that.
     """
@@ -84,8 +103,9 @@ def judge(
     waiting: list[str] = []
     # What a director said before it applied is about the state before, whose services may be gone.
     told = set(changed) - set(unsampled)
+    over = (trouble or Trouble(elapsed)).beyond(patience.takeover)
     for said in elections(before, now):
-        (waiting if elapsed - wrong_since < patience.takeover else problems).append(said)
+        (problems if over else waiting).append(said)
     for host in sorted(unsampled):
         said = f"no sample of {host} since it applied"
         (waiting if elapsed < SAMPLE_SECONDS else problems).append(said)
@@ -143,11 +163,6 @@ def _round(check: Check) -> float:
 # --- VIPs that move --------------------------------------------------------------------------------------------------
 
 
-def began(since: float, wrong: Collection[str], elapsed: float) -> float:
-    """Say since when something is wrong without a break, if it was wrong since `since` so far; infinity: nothing is."""
-    return min(since, elapsed) if wrong else inf
-
-
 def unmoved(now: Sight, moves: Mapping[str, str]) -> tuple[str, ...]:
     """Say which VIPs are not where they shall be; `moves`: VRRP instance -> director."""
     return tuple(
@@ -157,9 +172,9 @@ def unmoved(now: Sight, moves: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def moving(said: tuple[str, ...], lasting: float, patience: Patience) -> Judgement:
-    """Wait until VIPs are where they shall be, of which `unmoved` has said so for so long: two elections at most."""
-    return Judgement(waiting=said) if lasting < 2 * patience.takeover else Judgement(problems=said)
+def moving(said: tuple[str, ...], trouble: Trouble, patience: Patience) -> Judgement:
+    """Wait until VIPs are where they shall be, of which `unmoved` has had something to say: two elections at most."""
+    return Judgement(problems=said) if trouble.beyond(2 * patience.takeover) else Judgement(waiting=said)
 
 
 def elections(before: Sight, now: Sight) -> tuple[str, ...]:

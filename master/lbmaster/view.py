@@ -20,6 +20,7 @@ from lbwire.messages import Figures, Hello, Holding, Role, Sample
 from .topology import Topology
 
 STANDSTILL: Final = 2.0
+BETWEEN_LOOKS: Final = 0.5
 """Seconds between two looks at the leases, from which on it was the master that did not run."""
 
 NOTHING: Final = Holding(0, 0, 0)
@@ -160,7 +161,7 @@ class View:
 
         A master that stood still itself (frozen, its machine suspended) heard nobody meanwhile: the leases begin anew.
         """
-        if now - self._looked > min(STANDSTILL, lease / 2):
+        if now - self._looked > max(min(STANDSTILL, lease / 2), BETWEEN_LOOKS):
             for minion in self.minions.values():
                 minion.heard = max(minion.heard, now)
         self._looked = now

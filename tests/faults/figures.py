@@ -106,6 +106,17 @@ def not_allowed(requests: Iterable[Request], windows: Sequence[Window]) -> list[
     return wrong
 
 
+def handovers(moments: Iterable[float]) -> list[list[float]]:
+    """Gather when a VIP left one director and came to the other: soon after each other that is one move."""
+    found: list[list[float]] = []
+    for moment in sorted(moments):
+        if found and moment - found[-1][-1] < BURST_SECONDS:
+            found[-1].append(moment)
+        else:
+            found.append([moment])
+    return found
+
+
 def under_way(request: Request, moments: Iterable[float], late: float) -> bool:
     """Whether a request had begun, and not ended, at one of these moments, or began up to `late` seconds after one."""
     return any(moment - STALL_SECONDS <= request.begin <= moment + late and request.end >= moment for moment in moments)

@@ -11,7 +11,7 @@ from typing import Any
 from tests.faults import allowance
 from tests.faults.fault import Course, Fault, Told
 from tests.faults.field import Field
-from tests.faults.figures import REQUEST_SECONDS, Request, Window, bursts, figures, not_allowed, under_way
+from tests.faults.figures import REQUEST_SECONDS, Request, Window, bursts, figures, handovers, not_allowed, under_way
 
 from story.hosts import Unexpected
 
@@ -93,9 +93,10 @@ def _row(field: Field, fault: Fault, course: Course, whole: float, end: float) -
     events = field.subscriber.since(course.cursor)
     both = field.both(course.begun)
     unexpected = not_allowed(requests, windows)
-    caught = [one for one in unexpected if under_way(one, moves, allowance.EARLY)] if fault.in_flight else []
-    if len(caught) <= fault.in_flight * len(moves):
-        unexpected = [one for one in unexpected if one not in caught]
+    for moment in handovers(moves) if fault.in_flight else ():
+        caught = [one for one in unexpected if under_way(one, moment, allowance.EARLY)]
+        if len(caught) <= fault.in_flight:
+            unexpected = [one for one in unexpected if one not in caught]
     wrong = said(unexpected, windows)
     wrong += [f"told though it must not be: {event}" for event in events if event["type"] in fault.never]
     wrong += field.broken()

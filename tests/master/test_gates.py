@@ -114,6 +114,26 @@ def test_a_vip_that_gets_no_master_fails_when_a_takeover_had_its_time(began: flo
     assert look(gatekeeper, began + 4.6).problems == ("www: nobody is MASTER (d1 was)",)
 
 
+def test_a_vip_that_comes_and_goes_fails_although_it_never_stays_away_for_long() -> None:
+    """A takeover comes to an end; what a track script does to a VIP every other second does not."""
+    view = View()
+    gatekeeper = seen(view)
+    for second in range(int(WATCHED_SECONDS) + 1):
+        tells(view, "d1", "BACKUP" if second % 4 else "MASTER")
+        if look(gatekeeper, float(second)).problems:
+            break
+    assert 2 * 4.5 <= second < WATCHED_SECONDS
+
+
+def test_another_waves_trouble_is_not_this_ones() -> None:
+    """Its clock begins again."""
+    view = View()
+    gatekeeper = seen(view)
+    tells(view, "d1", "BACKUP")
+    assert [bool(look(gatekeeper, at).problems) for at in (0.0, 4.0)] == [False, False]
+    assert [bool(look(gatekeeper, at).problems) for at in (0.0, 4.0, 4.6)] == [False, False, True]
+
+
 def test_a_vip_that_was_moved_first_may_move_late_in_a_long_watch() -> None:
     """It has the time of two elections to be back where it shall be."""
     view = View()

@@ -97,6 +97,16 @@ async def test_connections_that_are_left_are_counted(site: Site) -> None:
         while not (drain := await first())["done"]:
             await asyncio.sleep(0.05)
     assert (drain["connections"], drain["overdue"]) == (0, False)
+    # One that says nothing any more may have some, unless it may be away.
+    await site.minions["d2"].close()
+    async with asyncio.timeout(10):
+        while (drain := await first())["connections"] is not None:
+            await asyncio.sleep(0.02)
+    assert not drain["done"]
+    await site.ask("maintenance", host="d2", on=True, reason="down", by="test")
+    async with asyncio.timeout(10):
+        while [it["connections"] for it in await _decided(site) if it["kind"] == "drain"] != [0]:
+            await asyncio.sleep(0.02)
 
 
 WRONG_TARGETS = {

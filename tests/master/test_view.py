@@ -32,6 +32,24 @@ def test_a_role_is_believed_as_long_as_its_lease() -> None:
     assert (lost.name, lost.roles) == ("d1", {"www": "MASTER"})
     assert view.masters(WEB) == {"www": ()}
     assert view.hear("d1", 6.0, 1006.0)
+    assert view.masters(WEB) == {"www": ()}, "what it said before counts no more"
+
+
+@pytest.mark.parametrize("lease", [0.4, 1.0, 2.0, 5.0])
+def test_a_lease_runs_out_also_for_a_master_that_looks_a_little_late(lease: float) -> None:
+    """Only one that has stood still begins it anew."""
+    view = View()
+    view.hear("d1", 0.0, 1000.0)
+    lost = next(look for look in range(1, 100) if view.expire(look * 0.3, lease)) * 0.3
+    assert lease < lost <= lease + 0.6
+
+
+def test_a_stall_of_half_a_lease_is_a_standstill() -> None:
+    """Samples wait unread meanwhile, and are read only after the next look."""
+    view = View()
+    view.hear("d1", 0.0, 1000.0)
+    assert view.expire(0.25, 1.0) == []
+    assert view.expire(1.1, 1.0) == []
 
 
 def test_a_master_that_stood_still_calls_nobody_lost_for_what_it_did_not_hear() -> None:

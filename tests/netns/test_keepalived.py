@@ -182,6 +182,7 @@ async def test_a_keepalived_that_is_ending_is_not_started_again_by_who_looks_at_
     pid = _pid(minion)
     minion.node.paths.pid.unlink()
     assert minion.control.observe() == minion.desired()
+    assert minion.control.runs, "its VIPs are no leftovers"
     assert (await minion.control.put(minion.desired())).action == "none"
     putting = asyncio.create_task(minion.control.put(minion.desired(150)))
     await asyncio.sleep(0)

@@ -45,7 +45,7 @@ class Decided(Answer, frozen=True):
     """What operators have decided: a drain, a maintenance, a switchover or an evacuation of `what`.
 
     `services`: active and inactive connections by service, `connections` how many of them may still carry something (None:
-    no director tells). `holds`: VRRP instances that it is still MASTER of, or, of a switchover, who is. `done`: nothing is
+    not every director tells). `holds`: VRRP instances that it is still MASTER of, or, of a switchover, who is. `done`: nothing is
     left to wait for. Times as everywhere: `since` in Unix time, `deadline` in seconds.
     """
 

@@ -126,7 +126,7 @@ def _look(settings: Settings, answer: Json) -> Decided | None:
 
 def _said(it: Decided, passed: float) -> str:
     if it.connections is None:
-        return "no director tells how many connections are left"
+        return "not every director tells how many connections are left"
     if it.done and passed < SETTLED_SECONDS:
         return "no connections, so far"
     return f"{count(it.connections, 'connection')} left"

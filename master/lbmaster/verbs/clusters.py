@@ -74,7 +74,8 @@ class ClusterVerbs:
         view = self._parts.view
         masters = view.masters(self._parts.clusters.current(name))
         vips = await self._in_force.addresses(name)
-        return decided(interventions, Scene(state, vips, masters, view, time.time()))
+        spared = frozenset(it.host for it in interventions.maintenance)
+        return decided(interventions, Scene(state, vips, masters, view, time.time(), spared))
 
     def _health(self, name: str) -> dict[str, Any]:
         hosts = self._parts.clusters.current(name).hosts

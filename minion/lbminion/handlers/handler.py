@@ -45,6 +45,6 @@ class Watchful(Protocol):
     def changed(self, wanted: Wanted, observed: Resources) -> bool:
         """Tell whether the host is no longer as `observe(wanted)` returned it.
 
-        Cheap, and changes nothing on the host: a look at all of it follows a yes. Raises `HostError`.
+        Cheap, and changes nothing that is observed: a look at all of it follows a yes. Raises `HostError`.
         """
         ...

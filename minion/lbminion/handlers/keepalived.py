@@ -12,7 +12,6 @@ from lbminion.keepalived.errors import KeepalivedError
 from lbminion.keepalived.leftovers import leftovers, remove_leftovers
 from lbminion.keepalived.observation import observe
 from lbminion.keepalived.paths import KeepalivedPaths
-from lbminion.keepalived.process import find
 from lbminion.netlink.addresses import Addresses
 from lbstates.keepalived_conf import vips
 from lbstates.kinds.keepalived import Keepalived
@@ -104,7 +103,7 @@ class KeepalivedHost(KeepalivedReader):
             return
         known = [vip for text in texts for of_instance in vips(text).values() for vip in of_instance]
         present = (await self._addresses.dump()).values()
-        found = leftovers(running=find(self.paths) is not None, vips=known, present=list(present))
+        found = leftovers(running=self._control.runs, vips=known, present=list(present))
         removed, failures = await remove_leftovers(found, self._addresses.delete)
         for vip in removed:
             logger.warning("removed the VIP %s, which a dead keepalived had left", vip.identity)

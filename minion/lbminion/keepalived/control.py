@@ -144,6 +144,11 @@ class Control:
         """What every instance is, as far as it is known."""
         return self._states
 
+    @property
+    def runs(self) -> bool:
+        """Whether keepalived lives: also one whose pid file is gone. Raises `OSError`."""
+        return (self._find() or self._watch.process) is not None
+
     def observe(self) -> Keepalived | None:
         """Read what is: None when there is neither a file nor a process. Raises `OSError`.
 
@@ -304,7 +309,10 @@ class Control:
         leaving = self._watch.process
         if process is None and leaving is not None:
             if not await until(lambda: self._watch.process is None, STOP_SECONDS):
-                raise StopFailed(f"keepalived (pid {leaving.pid}) is ending, and still runs after {STOP_SECONDS:.0f} s")
+                raise StopFailed(
+                    f"keepalived (pid {leaving.pid}) runs without its pid file {self._paths.pid}, and has not ended within "
+                    f"{STOP_SECONDS:.0f} s: `systemctl restart keepalived`"
+                )
             process = self._find()
         return process
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Callable
 
 from .manager import reap
@@ -42,7 +43,12 @@ class DeathWatch:
 
     def settle(self) -> None:
         """Tell of an end that has happened at once, instead of by a later turn of the loop."""
-        if self.process is not None and not alive(self.process):
+        if self._watched is None:
+            return
+        poll = select.poll()
+        # A pidfd can be read as soon as its process has ended. /proc may fail to tell for other reasons.
+        poll.register(self._watched[1], select.POLLIN)
+        if poll.poll(0):
             self._ended()
 
     def cancel(self) -> None:
