@@ -20,8 +20,9 @@ from lbwire.messages import Figures, Hello, Holding, Role, Sample
 from .topology import Topology
 
 STANDSTILL: Final = 2.0
+"""Seconds between two looks at the leases, from which on it was the master that did not run; half a lease if that is less."""
 BETWEEN_LOOKS: Final = 0.5
-"""Seconds between two looks at the leases, from which on it was the master that did not run."""
+"""So long it may always be between two looks, however short the lease: they come several times a second, and a little late."""
 
 NOTHING: Final = Holding(0, 0, 0)
 
