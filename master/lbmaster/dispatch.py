@@ -48,10 +48,10 @@ class Dispatch:
         self._uplink.send(host, self._signer.release(cluster, generation, command, (host,), only=host))
         return command
 
-    def reconcile(self, cluster: str, reason: str) -> int:
-        """Have a whole cluster compare and heal; returns the command number."""
+    def reconcile(self, cluster: str, reason: str, announce: tuple[str, ...] = ()) -> int:
+        """Have a whole cluster compare and heal, and VRRP instances announced anew; returns the command number."""
         command = self._generations.next_command(cluster, broadcast=True)
-        self._broadcast.send(topic(cluster, CLUSTER), self._signer.reconcile(cluster, command, reason))
+        self._broadcast.send(topic(cluster, CLUSTER), self._signer.reconcile(cluster, command, reason, announce))
         return command
 
     def examine(self, cluster: str) -> int:

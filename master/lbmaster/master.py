@@ -36,7 +36,7 @@ from .pushes import Pushes
 from .reactor import Due, Pace, ReconcileCluster, react
 from .refusals import Refusals
 from .routes import Doubled
-from .splits import Splits
+from .splits import Splits, Yielded
 from .store import Store
 from .uplink import Received
 from .view import Lost, Minion, View
@@ -244,13 +244,15 @@ class Master:
 
     # --- reactions ------------------------------------------------------------------------------------------------
 
-    def _react(self, cluster: str, reason: str, moves: Sequence[Move], now: float) -> None:
-        for due in self._pace.ask(cluster, reason, moves, now):
+    def _react(
+        self, cluster: str, reason: str, moves: Sequence[Move], now: float, announce: tuple[str, ...] = ()
+    ) -> None:
+        for due in self._pace.ask(cluster, reason, moves, now, announce):
             self._do(due, now)
 
     def _do(self, due: Due, now: float) -> None:
         try:
-            comparison = self._compare(due.cluster, due.reason, due.moves, now, self._config.reconcile_deadline)
+            comparison = self._compare(due, now, self._config.reconcile_deadline)
         except sqlite3.Error:
             logger.exception("%s: no command number can be kept, so nothing is sent: is the disk full?", due.cluster)
             # Nobody tells of them again, and the master's own events wait for the disk.
@@ -263,10 +265,10 @@ class Master:
         for move in moves:
             self.report(Failover(move.instance, move.vips, move.source, move.target, 0.0, {}, ()), cluster)
 
-    def _compare(self, cluster: str, reason: str, moves: tuple[Move, ...], now: float, seconds: float) -> Comparison:
-        command = self._dispatch.reconcile(cluster, reason)
-        hosts = [host for host in self._clusters.current(cluster).hosts if self._view.is_there(host)]
-        comparison = self._comparisons.begin(cluster, command, hosts, now, seconds, moves)
+    def _compare(self, due: Due, now: float, seconds: float) -> Comparison:
+        command = self._dispatch.reconcile(due.cluster, due.reason, due.announce)
+        hosts = [host for host in self._clusters.current(due.cluster).hosts if self._view.is_there(host)]
+        comparison = self._comparisons.begin(due.cluster, command, hosts, now, seconds, due.moves)
         self._loop.call_at(comparison.deadline, self._settle_now)
         return comparison
 
@@ -284,7 +286,8 @@ class Master:
 
     async def reconcile(self, cluster: str, reason: str, seconds: float) -> Comparison:
         """Have a cluster compare and heal; returns when every host that is there has answered, or time is up."""
-        comparison = self._compare(cluster, reason, (), self._loop.time(), seconds)
+        now = self._loop.time()
+        comparison = self._compare(Due(cluster, reason, (), now), now, seconds)
         asked: asyncio.Future[Comparison] = self._loop.create_future()
         self._asked[cluster, comparison.command] = asked
         self._settle_now()
@@ -331,8 +334,12 @@ class Master:
             for cluster in self._store.generations.clusters
             for instance, hosts in self._view.masters(self._clusters.current(cluster)).items()
         }
-        for cluster, data in self._splits.look(masters, now):
-            self.report(data, cluster)
+        for cluster, finding in self._splits.look(masters, now):
+            if isinstance(finding, Yielded):
+                reason = f"{finding.instance} is left to {finding.host}"
+                self._react(cluster, reason, [], now, (finding.instance,))
+            else:
+                self.report(finding, cluster)
         for due in self._pace.due():
             self._do(due, now)
         for cluster, count in self._pace.left_out().items():

@@ -55,16 +55,30 @@ class Brake:
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A cluster is to be compared now, because of something that happened at `since`; `moves` are what is told after."""
+    """A cluster is to be compared now, because of something that happened at `since`; `moves` are what is told after.
+
+    `announce` are the VRRP instances whose MASTER shall tell its neighbours once more where the VIPs are.
+    """
 
     cluster: str
     reason: str
     moves: tuple[Move, ...]
     since: float
+    announce: tuple[str, ...] = ()
+
+
+def _together(before: Due, fresh: Due) -> Due:
+    return Due(
+        before.cluster,
+        before.reason,
+        merged((*before.moves, *fresh.moves)),
+        before.since,
+        tuple(sorted({*before.announce, *fresh.announce})),
+    )
 
 
 class Pace:
-    """How fast clusters are compared: at once, until the brake holds; then VIPs that moved wait for each other.
+    """How fast clusters are compared: at once, until the brake holds; then VIPs that moved or are to be announced wait.
 
     What waits is `due` whenever that is asked for, so that a storm of transitions costs one comparison each time.
     """
@@ -74,15 +88,16 @@ class Pace:
         self._waiting: dict[str, Due] = {}
         self._left_out: dict[str, int] = {}
 
-    def ask(self, cluster: str, reason: str, moves: Sequence[Move], now: float) -> list[Due]:
-        """Something happened; returns what is to be compared at once. Without a move, too much is left out."""
-        fresh = Due(cluster, reason, merged(moves), now)
+    def ask(
+        self, cluster: str, reason: str, moves: Sequence[Move], now: float, announce: tuple[str, ...] = ()
+    ) -> list[Due]:
+        """Something happened; returns what is to be compared at once. With nothing to tell, too much is left out."""
+        fresh = Due(cluster, reason, merged(moves), now, announce)
         if cluster not in self._waiting and self._brake.allows(cluster, now):
             return [fresh]
-        if moves:
-            before = self._waiting.get(cluster, fresh)
-            both = merged((*before.moves, *moves)) if before is not fresh else fresh.moves
-            self._waiting[cluster] = Due(cluster, before.reason, both, before.since)
+        if moves or announce:
+            before = self._waiting.get(cluster)
+            self._waiting[cluster] = fresh if before is None else _together(before, fresh)
         else:
             self._left_out[cluster] = self._left_out.get(cluster, 0) + 1
         return []

@@ -58,8 +58,8 @@ class Signer:
             "release", message, cluster=cluster, audience=audience, generation=generation, command=command
         )
 
-    def reconcile(self, cluster: str, command: int, reason: str) -> bytes:
-        return self._seal("reconcile", Reconcile(reason), cluster=cluster, audience=CLUSTER, command=command)
+    def reconcile(self, cluster: str, command: int, reason: str, announce: tuple[str, ...] = ()) -> bytes:
+        return self._seal("reconcile", Reconcile(reason, announce), cluster=cluster, audience=CLUSTER, command=command)
 
     def examine(self, cluster: str, command: int) -> bytes:
         return self._seal("examine", Examine(), cluster=cluster, audience=CLUSTER, command=command)

@@ -45,7 +45,10 @@ _vips = lru_cache(maxsize=1)(vips)
 
 
 class Duties:
-    """`hello` asks the master for what was missed; `report` raises an event; `examine` has the host looked at."""
+    """`hello` asks the master for what was missed; `report` raises an event; `examine` has the host looked at.
+
+    `announce` takes the VIPs ("10.0.0.100/24") of which neighbours are to be told anew that this host has them.
+    """
 
     def __init__(
         self,
@@ -57,11 +60,12 @@ class Duties:
         report: Callable[[events.Data, str], object],
         hello: Callable[[], None],
         examine: Callable[[str, int], None],
+        announce: Callable[[Collection[str]], None],
         trust: Trust,
     ) -> None:
         self._inbox, self._holdings, self._reconciler, self._delivery = inbox, holdings, reconciler, delivery
         self._keepalived, self._report, self._hello = keepalived, report, hello
-        self._examine, self._trust = examine, trust
+        self._examine, self._announce, self._trust = examine, announce, trust
         self._refusals: dict[str, int] = {}
         self._unkept = False
         self._asked = 0.0
@@ -122,8 +126,9 @@ class Duties:
             case Release(hosts):
                 if self._inbox.host in hosts:
                     self._release(cluster, accepted.envelope.generation)
-            case Reconcile(reason):
+            case Reconcile(reason, announced):
                 self._reconciler.ask(Look(f"master: {reason}", cluster, command))
+                self._announce([vip for name in self.masters.intersection(announced) for vip in self.roles[name].vips])
             case Examine():
                 self._examine(cluster, command)
             case Trial(_, desired):

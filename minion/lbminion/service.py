@@ -19,6 +19,7 @@ from lbwire import events
 from lbwire.inbox import Inbox
 from lbwire.messages import Hello, Holding, Sample
 
+from .announcements import Announcements
 from .config import Config, make_directories
 from .delivery import Delivery
 from .doctor.examine import examine_apart
@@ -98,9 +99,10 @@ class Minion:
         planner = Planner(config.name, self._host, self._holdings, ledger, self._health)
         self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
         self._examinations = Examinations(lambda: examine_apart(config), self._link.send)
+        self._announcements = Announcements(self._addresses)
         self._duties = Duties(
             Inbox(config.name, self._trust.live), self._holdings, self._reconciler, self._delivery, self._paths,
-            self._spool.add, self._hello, self._examinations.begin, self._trust,
+            self._spool.add, self._hello, self._examinations.begin, self._announcements.begin, self._trust,
         )  # fmt: skip
         self._sampler = Sampler()
         self._counted = NO_TABLE
@@ -139,6 +141,7 @@ class Minion:
                     task.cancel()
         finally:
             await self._examinations.end()
+            await self._announcements.end()
             self._health.close()
             self._spool.flush()
             remove_status(self._config.runtime)

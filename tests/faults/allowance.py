@@ -13,6 +13,8 @@ MACHINE: Final = 1.0
 """Seconds that a busy machine may add to a timer: five guests share two processors, stalls of 0.3 to 0.9 s are usual."""
 ON_ITS_WAY: Final = 0.02
 """The part of the requests that is on its way when a VIP's address leads to another director for a moment."""
+HEALING: Final = 0.5
+"""Seconds, after a director has yielded, until the master had the other one announce the VIP: two messages and its tick."""
 EARLY: Final = 0.3
 """Seconds before a VIP moves in which a request may begin that the move cuts off."""
 
@@ -77,7 +79,8 @@ def windows(losing: Losing, timers: Timers, checks: Checks | None, course: Cours
         end = course.undone if checks is None else min(course.undone, course.done + checks.detection)
         return [Window(begin, end + MACHINE, 1 / servers)]
     waited = timers.skew if losing is Losing.HANDOVER else timers.dead
-    moves = [Window(moment - EARLY, moment + MACHINE) for moment in course.moved]
+    told = HEALING if losing is Losing.SPLIT else 0.0
+    moves = [Window(moment - EARLY, moment + told + MACHINE) for moment in course.moved]
     found = [Window(begin, course.done + waited + MACHINE), *moves]
     if losing is Losing.SPLIT:
         # Each of them repeats its announcement once a minute: clients turn to it, and back.

@@ -28,7 +28,7 @@ _SAID: Final[tuple[tuple[str, str, str, messages.FromMaster], ...]] = (
     ("state", "role:realserver", "web", messages.State((HOST,), {"vips": ["172.28.128.200/24"]})),
     ("trial", "role:director", "web", messages.Trial((HOST,), {"instances": []})),
     ("release", CLUSTER, "web", messages.Release((HOST, "netology2"))),
-    ("reconcile", CLUSTER, "web", messages.Reconcile("failover of web")),
+    ("reconcile", CLUSTER, "web", messages.Reconcile("failover of web", ("www",))),
     ("examine", CLUSTER, "web", messages.Examine()),
     ("beacon", EVERYONE, "", messages.Beacon({"web": messages.Position(7, 9)})),
     ("ack", host_audience(HOST), "", messages.Ack(3, 14)),

@@ -84,6 +84,7 @@ class FakeMinion:
         self.examined: dict[str, Any] = {}
         self.loses_releases = 0
         self.acks: list[tuple[int, int]] = []
+        self.announced: list[str] = []
         self.seen: list[Any] = []
         self.refusals: list[Refused] = []
         self.on_release: Callable[[], None] = lambda: None
@@ -209,7 +210,8 @@ class FakeMinion:
                 else:
                     self.applied[cluster] = generation
                     self.report(StateApplied(generation, self.steps, 0.001), cluster=cluster)
-            case Reconcile() if self.answers:
+            case Reconcile(_, announce) if self.answers:
+                self.announced += announce
                 self.send(Reconciled(cluster, command, self.healed, 0))
             case Examine() if self.answers:
                 self.send(Examined(cluster, command, **self.examined))

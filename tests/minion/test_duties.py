@@ -20,8 +20,8 @@ from lbstates.desired import Host, RealServerState, encode_state
 from lbwire import events
 from lbwire.envelope import Envelope, key_id, seal
 from lbwire.inbox import Inbox
-from lbwire.messages import Ack, FromMaster, Release, State, Successor, payload
-from lbwire.topics import EVERYONE
+from lbwire.messages import Ack, FromMaster, Reconcile, Release, Role, State, Successor, payload
+from lbwire.topics import CLUSTER, EVERYONE
 
 HOST = "netology1"
 KEY = Ed25519PrivateKey.generate()
@@ -66,7 +66,7 @@ def test_keys_of_the_master_that_the_disk_does_not_take_end_nothing(
     trust, delivered = Trust(connection, CONFIG), Delivered()
     reported: list[events.Data] = []
     duties = Duties(
-        Inbox(HOST, trust.live), Holdings(connection, trust.stored), NOTHING, delivered, NOTHING, lambda data, _: reported.append(data), lambda: None, lambda *_: None, trust  # type: ignore[arg-type]
+        Inbox(HOST, trust.live), Holdings(connection, trust.stored), NOTHING, delivered, NOTHING, lambda data, _: reported.append(data), lambda: None, lambda *_: None, list, trust  # type: ignore[arg-type]
     )  # fmt: skip
     following, transport = Ed25519PrivateKey.generate(), zmq.curve_keypair()[0]
     successor = Successor(1, following.public_key().public_bytes_raw(), transport)
@@ -103,7 +103,7 @@ def test_a_release_that_the_disk_does_not_take_is_not_acted_upon(tmp_path: Path)
     holdings, jobs = Holdings(connection, KEYS), Jobs()
     nothing: Any = None
     duties = Duties(
-        Inbox(HOST, KEYS), holdings, jobs, nothing, nothing, lambda *_: None, lambda: None, lambda *_: None, Trust(connection, CONFIG)  # type: ignore[arg-type]
+        Inbox(HOST, KEYS), holdings, jobs, nothing, nothing, lambda *_: None, lambda: None, lambda *_: None, list, Trust(connection, CONFIG)  # type: ignore[arg-type]
     )  # fmt: skip
     state = RealServerState("c", {HOST: Host("172.28.128.10")}, ())
     duties.received(message("state", State((HOST,), encode_state(state)), "role:realserver", 0))
@@ -123,7 +123,7 @@ def test_a_generation_whose_states_never_came_is_not_put_in_force_as_an_older_on
     holdings, jobs = Holdings(connection, KEYS), Jobs()
     reported: list[events.Data] = []
     duties = Duties(
-        Inbox(HOST, KEYS), holdings, jobs, NOTHING, NOTHING, lambda data, _: reported.append(data), lambda: None, lambda *_: None, Trust(connection, CONFIG)  # type: ignore[arg-type]
+        Inbox(HOST, KEYS), holdings, jobs, NOTHING, NOTHING, lambda data, _: reported.append(data), lambda: None, lambda *_: None, list, Trust(connection, CONFIG)  # type: ignore[arg-type]
     )  # fmt: skip
     state = encode_state(RealServerState("c", {HOST: Host("172.28.128.10")}, ()))
 
@@ -146,3 +146,26 @@ def test_a_generation_whose_states_never_came_is_not_put_in_force_as_an_older_on
     stage(7)
     release(7, 4)
     assert holdings.released("c") == 7
+
+
+@pytest.mark.pitfall("V12")
+def test_only_the_vips_of_instances_that_are_master_here_are_announced_anew(tmp_path: Path) -> None:
+    """The master says which instances, and is wrong for a moment in a handover; the comparison is made in any case."""
+    announced: list[Any] = []
+    connection, jobs = open_store(tmp_path), Jobs()
+    holdings = Holdings(connection, KEYS)
+    duties = Duties(
+        Inbox(HOST, KEYS), holdings, jobs, NOTHING, NOTHING, lambda *_: None, lambda: None, lambda *_: None, announced.append, Trust(connection, CONFIG)  # type: ignore[arg-type]
+    )  # fmt: skip
+    state = RealServerState("c", {HOST: Host("172.28.128.10")}, ())
+    duties.received(message("state", State((HOST,), encode_state(state)), "role:realserver", 0))
+    duties.roles = {
+        "www": Role("MASTER", 150, ("10.0.0.100/24", "10.0.0.101/24")),
+        "mail": Role("BACKUP", 100, ("10.0.0.200/24",)),
+        "dns": Role("MASTER", 150, ("10.0.0.250/24",)),
+    }
+    duties.received(message("reconcile", Reconcile("www is left to d1", ("www", "mail", "gone")), CLUSTER, 1, 0))
+    assert announced == [["10.0.0.100/24", "10.0.0.101/24"]]
+    assert jobs.asked[-1] == Look("master: www is left to d1", "c", 1)
+    duties.received(message("reconcile", Reconcile("operator"), CLUSTER, 2, 0))
+    assert announced[1:] == [[]]

@@ -6,11 +6,15 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.netns.cluster.place import inside
 from tests.netns.test_rendered_config import Directors, _holders, _keepalived, _render, _run
 from tests.waiting import until
+
+from lbminion.announcements import announce
 
 pytestmark = pytest.mark.needs_root
 
@@ -106,3 +110,26 @@ def test_a_failover_renews_what_neighbours_believe_of_every_vip(namespaces: list
             lambda: f"{_believed(client)}, not all {_link_address(second)}",
             within=20,
         )
+
+
+def _announce(namespace: str) -> None:
+    inside(namespace, lambda: announce("eth1", VIPS.values()))
+
+
+def _all_believe(client: str, expected: str) -> bool:
+    return set(_believed(client).values()) == {expected}
+
+
+@pytest.mark.pitfall("V12")
+def test_the_minion_can_renew_what_neighbours_believe(namespaces: list[str]) -> None:
+    """As its director goes on being MASTER, and another one has announced the same VIPs meanwhile; in both families."""
+    first, second, client = namespaces
+    for namespace in (first, second):
+        for vip in VIPS.values():
+            length, more = ("64", ["nodad"]) if ":" in vip else ("32", [])
+            _run("ip", "-n", namespace, "addr", "add", f"{vip}/{length}", "dev", "eth1", *more)
+    for namespace in (first, second, first):
+        until(lambda: None not in _resolved(client).values(), lambda: f"{_believed(client)}, some unknown")
+        _announce(namespace)
+        expected = _link_address(namespace)
+        until(partial(_all_believe, client, expected), f"every VIP at {expected}")

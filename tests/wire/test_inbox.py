@@ -18,7 +18,19 @@ from lbwire.errors import (
     UnknownKey,
 )
 from lbwire.inbox import Accepted, Inbox, Memory
-from lbwire.messages import Ack, Beacon, Examine, FromMaster, Position, Reconcile, Release, State, Successor, Trial
+from lbwire.messages import (
+    MOST_ANNOUNCED,
+    Ack,
+    Beacon,
+    Examine,
+    FromMaster,
+    Position,
+    Reconcile,
+    Release,
+    State,
+    Successor,
+    Trial,
+)
 from lbwire.topics import CLUSTER, EVERYONE, host_audience, role_audience
 
 from .conftest import HOST, Master
@@ -175,6 +187,8 @@ def test_a_host_learns_that_it_was_taken_out(inbox: Inbox, master: Master) -> No
         ("release", CLUSTER, pack({"hosts": [HOST], "desired": {}}), {"number": 5, "command": 6}),
         ("reconcile", CLUSTER, pack({"reason": 1}), {"command": 6}),
         ("reconcile", CLUSTER, pack({"reason": "x" * 4097}), {"command": 6}),
+        ("reconcile", CLUSTER, pack({"reason": "", "announce": ["../www"]}), {"command": 6}),
+        ("reconcile", CLUSTER, pack({"reason": "", "announce": ["www"] * (MOST_ANNOUNCED + 1)}), {"command": 6}),
         ("trial", REALSERVER, pack({"hosts": [HOST]}), {"command": 6}),
         ("beacon", EVERYONE, pack({"clusters": {"web": {"generation": -1, "command": 0}}}), {"cluster": ""}),
         ("beacon", EVERYONE, pack({"clusters": {"web": {"generation": 2**63, "command": 0}}}), {"cluster": ""}),

@@ -22,6 +22,9 @@ Name: TypeAlias = Annotated[str, Meta(pattern=rf"\A{NAME}\Z")]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
 
+MOST_ANNOUNCED: Final = 1024
+"""VRRP instances in one message: more than the VRIDs of four links."""
+
 
 # --- from the master ------------------------------------------------------------------------------------------------
 
@@ -47,9 +50,14 @@ class Release(FromMaster, frozen=True):
 
 
 class Reconcile(FromMaster, frozen=True):
-    """Compare with the kernel and heal what differs; `reason` is for the journal ("failover of web", "operator")."""
+    """Compare with the kernel and heal what differs; `reason` is for the journal ("failover of web", "operator").
+
+    `announce` names VRRP instances of which two directors were MASTER, and one has yielded: whoever is MASTER now tells
+    its neighbours once more where the VIPs are, since the other one may have told them last.
+    """
 
     reason: Text
+    announce: Annotated[tuple[Name, ...], Meta(max_length=MOST_ANNOUNCED)] = ()
 
 
 class Trial(FromMaster, frozen=True):

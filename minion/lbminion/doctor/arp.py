@@ -1,46 +1,16 @@
-"""Who answers ARP for a VIP (R2), and whether this host still believes somebody else (V12). Pure.
-
-The request is RFC 5227's probe: its sender address is 0.0.0.0, so nobody learns anything from it.
-"""
+"""Who answers ARP for a VIP (R2), and whether this host still believes somebody else (V12). Pure."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from struct import Struct
 from typing import Final
 
 from .symptom import Symptom, Symptoms, error, warning
 
-_ETHERNET: Final = Struct("!6s6sH")
-_ARP: Final = Struct("!HHBBH6s4s6s4s")
-_ETHERTYPE: Final = 0x0806
-_REQUEST, _REPLY = 1, 2
-_HARDWARE, _IPV4 = 1, 0x0800
-_NOBODY: Final = bytes(6)
-_EVERYBODY: Final = b"\xff" * 6
 _COMPLETE: Final = 0x2
 
 _MEANS: Final = "packets to the VIP reach that host past the director: connections work sometimes, or are reset"
-
-
-def request(mac: bytes, address: str) -> bytes:
-    """Write the frame that asks who has an IPv4 address; `mac` (6 bytes) is that of the sending interface."""
-    return _ETHERNET.pack(_EVERYBODY, mac, _ETHERTYPE) + _ARP.pack(
-        _HARDWARE, _IPV4, 6, 4, _REQUEST, mac, bytes(4), _NOBODY, socket.inet_aton(address)
-    )
-
-
-def answer(frame: bytes) -> tuple[str, str] | None:
-    """Read (address, MAC) of an ARP reply; None for any other frame, also one that is cut short."""
-    if len(frame) < _ETHERNET.size + _ARP.size:
-        return None
-    _, _, ethertype = _ETHERNET.unpack_from(frame)
-    hardware, protocol, mac_size, size, operation, mac, address, _, _ = _ARP.unpack_from(frame, _ETHERNET.size)
-    if (ethertype, hardware, protocol, mac_size, size, operation) != (_ETHERTYPE, _HARDWARE, _IPV4, 6, 4, _REPLY):
-        return None
-    return socket.inet_ntoa(address), mac.hex(":")
 
 
 def neighbours(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import closing
 from typing import Final
 
-from . import arp
+from lbminion import arp_frames
 
 _ETH_P_ARP: Final = 0x0806
 _ASK_AGAIN_SECONDS: Final = 0.3
@@ -30,10 +30,10 @@ def ask(interface: str, addresses: Collection[str], seconds: float = 1.0) -> dic
             if asked < _ASK_TIMES and now >= ask_at:
                 asked, ask_at = asked + 1, now + _ASK_AGAIN_SECONDS
                 for address in addresses:
-                    opened.send(arp.request(mac, address))
+                    opened.send(arp_frames.probe(mac, address))
             until = min(end, ask_at) if asked < _ASK_TIMES else end
             if select.select([opened], [], [], max(0.0, until - now))[0]:
-                found = arp.answer(opened.recv(2048))
+                found = arp_frames.answer(opened.recv(2048))
                 if found is not None and found[0] in answers:
                     answers[found[0]].add(found[1])
     return answers

@@ -214,7 +214,7 @@ async def test_r9_a_restart_on_the_master_leaves_the_sync_daemon_as_it_is(stage:
     """Taken for a backup, the kernel would balance nothing until the dump succeeds."""
     nothing: Any = None
     duties = Duties(
-        nothing, nothing, Jobs(), nothing, stage.paths, lambda *_: None, nothing, nothing, nothing  # type: ignore[arg-type]
+        nothing, nothing, Jobs(), nothing, stage.paths, lambda *_: None, nothing, nothing, nothing, nothing  # type: ignore[arg-type]
     )  # fmt: skip
     stage.control._tell = duties.occurred
     stage.fails = DumpFailed("no space left on device")
