@@ -33,10 +33,10 @@ from .holders import Holders
 from .journal import MASTER, Entry, Position
 from .own_events import OwnEvents
 from .pushes import Pushes
-from .reactor import Due, Pace, ReconcileCluster, react
+from .reactor import Causes, Due, Pace, ReconcileCluster, left_alone, react
 from .refusals import Refusals
 from .routes import Doubled
-from .splits import Splits, Yielded
+from .splits import Splits
 from .store import Store
 from .uplink import Received
 from .view import Lost, Minion, View
@@ -92,18 +92,21 @@ class Master:
         """Deal with a batch, in its order. Whatever a minion sends, the others' messages are dealt with."""
         now, wall = self._loop.time(), time.time()
         journalled = self._journal(batch, wall)
-        reactions: dict[str, tuple[list[str], list[Move]]] = {}
+        causes: dict[str, Causes] = {}
         for place, received in enumerate(batch):
             try:
-                self._take(received, journalled.events.get(place, ()), reactions, now, wall)
+                self._take(received, journalled.events.get(place, ()), causes, now, wall)
             except Exception:
                 # A bug of ours must not become a way to stop the master from afar: the message is skipped, and said.
                 logger.exception("a message of %s could not be dealt with", received.sender.name)
-        for cluster, (reasons, moves) in reactions.items():
+        for cluster, found in causes.items():
+            masters = self._view.masters(self._clusters.current(cluster)) if found.yielded else {}
+            announce = left_alone(found.yielded, masters)
+            reasons = [*found.reasons, *(f"{instance} was yielded by one of two" for instance in announce)]
             if reasons:
-                self._react(cluster, reasons[0], moves, now)
+                self._react(cluster, reasons[0], found.moves, now, announce)
                 continue
-            self._moved(cluster, merged(moves))
+            self._moved(cluster, merged(found.moves))
         self._settle_holders(now)
         self._settle(now)
         self._acknowledge(journalled, now)
@@ -146,7 +149,7 @@ class Master:
         self,
         received: Received,
         events: Sequence[Event],
-        reactions: dict[str, tuple[list[str], list[Move]]],
+        causes: dict[str, Causes],
         now: float,
         wall: float,
     ) -> None:
@@ -170,7 +173,7 @@ class Master:
                 self._catch_up(name, now)
             case Events():
                 for event in events:
-                    self._happened(name, event, reactions)
+                    self._happened(name, event, causes)
             case _:
                 self._answered(received)
         if came:
@@ -210,7 +213,7 @@ class Master:
 
     # --- events ---------------------------------------------------------------------------------------------------
 
-    def _happened(self, name: str, event: Event, reactions: dict[str, tuple[list[str], list[Move]]]) -> None:
+    def _happened(self, name: str, event: Event, causes: dict[str, Causes]) -> None:
         data = decode_data(event.type, event.data) if event.type in UNDERSTOOD else None
         topology = self._clusters.current(event.cluster)
         belongs = name in topology.directors or name in topology.real_servers
@@ -229,14 +232,17 @@ class Master:
             return
         moves = self._holders.moves(name, event.cluster, topology, data)
         reaction = react(self._config.reaction, event.type, event.cluster, name, event.data)
-        if moves or reaction is not None:
-            reasons, waiting = reactions.setdefault(event.cluster, ([], []))
-            reasons += [reaction.reason] if reaction is not None else []
-            waiting += moves
+        found = causes.setdefault(event.cluster, Causes())
+        found.reasons += [reaction.reason] if reaction is not None else []
+        found.moves += moves
+        if name in topology.directors and isinstance(data, VrrpTransition) and data.yields:
+            found.yielded.add(data.instance)
 
     def _settle_holders(self, now: float) -> None:
         for cluster, move in self._holders.believe(now):
-            self._react(cluster, f"{move.instance} is held by {move.target}, as its samples say", [move], now)
+            self._react(
+                cluster, f"{move.instance} is held by {move.target}, as its samples say", [move], now, (move.instance,)
+            )
         try:
             self._holders.keep()
         except sqlite3.Error:
@@ -334,12 +340,8 @@ class Master:
             for cluster in self._store.generations.clusters
             for instance, hosts in self._view.masters(self._clusters.current(cluster)).items()
         }
-        for cluster, finding in self._splits.look(masters, now):
-            if isinstance(finding, Yielded):
-                reason = f"{finding.instance} is left to {finding.host}"
-                self._react(cluster, reason, [], now, (finding.instance,))
-            else:
-                self.report(finding, cluster)
+        for cluster, data in self._splits.look(masters, now):
+            self.report(data, cluster)
         for due in self._pace.due():
             self._do(due, now)
         for cluster, count in self._pace.left_out().items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -37,6 +38,24 @@ def react(
             subject = data.get("instance") or host
             return ReconcileCluster(cluster, f"{event_type} of {subject}"[:200])
     return None
+
+
+@dataclass(slots=True)
+class Causes:
+    """What a batch of events gives rise to in one cluster; `yielded` are the VRRP instances that a director left."""
+
+    reasons: list[str] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    yielded: set[str] = field(default_factory=set)
+
+
+def left_alone(yielded: Iterable[str], masters: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Pick what has exactly one MASTER now, who has to announce it: the one that yielded may have announced it last.
+
+    keepalived does so when it hears an advertisement of the one that yields: not where the way between them heals in the
+    other direction first. In a handover it is once more than needed.
+    """
+    return tuple(sorted(instance for instance in yielded if len(masters.get(instance, ())) == 1))
 
 
 class Brake:

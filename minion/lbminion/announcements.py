@@ -11,20 +11,23 @@ import asyncio
 import logging
 import socket
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from struct import pack
 from typing import Final
 
+from lbstates.kinds.address import Address
+
 from . import arp_frames, sysctl
 from .errors import HostError
-from .netlink.addresses import Addresses, interfaces
+from .netlink.addresses import Addresses
 
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
 """What was lost once is told again after this."""
 _ETH_P_ARP: Final = 0x0806
+_ETHERNET: Final = 1
 _ALL_NODES: Final = "ff02::1"
 _ADVERTISEMENT, _ROUTER, _OVERRIDE = 136, 0x80000000, 0x20000000
 _TARGET_LINK_LAYER_ADDRESS: Final = 2
@@ -33,16 +36,16 @@ _HOP_LIMIT: Final = 255
 
 
 class Announcements:
-    """`addresses` tells which interface of this host has which VIP; what it has not is not announced."""
+    """`addresses` reads what this host has; `vips` lists those of the instances given that are MASTER here."""
 
-    def __init__(self, addresses: Addresses) -> None:
-        self._addresses = addresses
+    def __init__(self, addresses: Addresses, vips: Callable[[Collection[str]], Iterable[Address]]) -> None:
+        self._addresses, self._vips = addresses, vips
         self._wanted: frozenset[str] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, vips: Iterable[str]) -> None:
-        """Announce VIPs ("10.0.0.100/24") now and again after `AGAIN_SECONDS`."""
-        self._wanted |= {vip.partition("/")[0] for vip in vips}
+    def begin(self, instances: Iterable[str]) -> None:
+        """Announce the VIPs of VRRP instances now, and again after `AGAIN_SECONDS`."""
+        self._wanted |= frozenset(instances)
         if self._wanted and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="announcements")
 
@@ -54,43 +57,60 @@ class Announcements:
 
     async def _run(self) -> None:
         while self._wanted:
-            vips, self._wanted = self._wanted, frozenset()
-            try:
-                await self._announce(vips)
-                await asyncio.sleep(AGAIN_SECONDS)
-                await self._announce(vips)
-            except (HostError, OSError) as error:
-                logger.error("VIPs cannot be announced anew, clients may ask another director: %s", error)  # noqa: TRY400
+            instances, self._wanted = self._wanted, frozenset()
+            await self._round(instances)
+            await asyncio.sleep(AGAIN_SECONDS)
+            await self._round(instances)
 
-    async def _announce(self, vips: Collection[str]) -> None:
-        here = interfaces((await self._addresses.dump()).values())
-        for interface, addresses in grouped(here, vips).items():
-            logger.info("announcing %s on %s anew", ", ".join(addresses), interface)
-            announce(interface, addresses)
+    async def _round(self, instances: Collection[str]) -> None:
+        """Announce what is MASTER here at this moment, and where the kernel has it."""
+        try:
+            vips = list(self._vips(instances))
+            if not vips:
+                return
+            here = await self._addresses.dump()
+            for interface, addresses in grouped(vips, here).items():
+                logger.info("announcing %s on %s anew", ", ".join(addresses), interface)
+                # Apart: the kernel takes some milliseconds to let go of such a socket.
+                for error in await asyncio.to_thread(announce, interface, addresses):
+                    logger.error("%s: clients may ask another director", error)
+        except Exception:
+            # Whatever it is, it must not end the service that keeps this host in order.
+            logger.exception("VIPs cannot be announced anew, clients may ask another director")
 
 
-def grouped(here: Mapping[str, str], vips: Collection[str]) -> dict[str, list[str]]:
-    """Sort VIPs by the interface that has them; `here`: address -> interface. One on `lo` has no neighbours."""
+def grouped(vips: Iterable[Address], here: Mapping[str, Address]) -> dict[str, list[str]]:
+    """Sort bare addresses by interface; `here` by identity. Those that the kernel does not answer for are left out."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for vip in sorted(vips):
-        if (interface := here.get(vip, "lo")) != "lo":
-            found[interface].append(vip)
+    for vip in vips:
+        if here.get(vip.identity) == vip:
+            found[vip.interface].append(vip.address.partition("/")[0])
     return dict(found)
 
 
-def announce(interface: str, addresses: Iterable[str]) -> None:
-    """Tell all neighbours that this interface has these addresses, of either family. Needs CAP_NET_RAW.
+def announce(interface: str, addresses: Iterable[str]) -> list[str]:
+    """Tell all neighbours that this interface has these addresses, of either family; returns what went wrong.
 
-    Raises `OSError`, `ChangeError`.
+    Needs CAP_NET_RAW. An interface that is no Ethernet has no such neighbours.
     """
-    with closing(socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)) as opened:
-        opened.bind((interface, _ETH_P_ARP))
-        mac: bytes = opened.getsockname()[4]
-        for address in addresses:
-            if ":" in address:
-                _advertise(interface, mac, address)
-            else:
-                opened.send(arp_frames.announcement(mac, address))
+    failed = []
+    try:
+        with closing(socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)) as opened:
+            opened.bind((interface, _ETH_P_ARP))
+            *_, hardware, mac = opened.getsockname()
+            if hardware != _ETHERNET:
+                return []
+            for address in addresses:
+                try:
+                    if ":" in address:
+                        _advertise(interface, mac, address)
+                    else:
+                        opened.send(arp_frames.announcement(mac, address))
+                except (HostError, OSError) as error:
+                    failed.append(f"{address} cannot be announced on {interface}: {error}")
+    except OSError as error:
+        failed.append(f"nothing can be announced on {interface}: {error}")
+    return failed
 
 
 def _advertise(interface: str, mac: bytes, address: str) -> None:

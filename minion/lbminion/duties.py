@@ -15,6 +15,7 @@ from lbservice.keys import fingerprint
 from lbstates.desired import decode_state
 from lbstates.errors import BadState
 from lbstates.keepalived_conf import vips
+from lbstates.kinds.address import Address
 from lbwire import events
 from lbwire.envelope import signer
 from lbwire.errors import Refused
@@ -47,7 +48,7 @@ _vips = lru_cache(maxsize=1)(vips)
 class Duties:
     """`hello` asks the master for what was missed; `report` raises an event; `examine` has the host looked at.
 
-    `announce` takes the VIPs ("10.0.0.100/24") of which neighbours are to be told anew that this host has them.
+    `announce` takes VRRP instances: their VIPs are announced anew, as far as they are `held`.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Duties:
                     self._release(cluster, accepted.envelope.generation)
             case Reconcile(reason, announced):
                 self._reconciler.ask(Look(f"master: {reason}", cluster, command))
-                self._announce([vip for name in self.masters.intersection(announced) for vip in self.roles[name].vips])
+                self._announce(announced)
             case Examine():
                 self._examine(cluster, command)
             case Trial(_, desired):
@@ -186,6 +187,8 @@ class Duties:
             if position.command > command:
                 self._made_up[cluster] = position.command
                 self._reconciler.ask(Look("missed a broadcast", cluster))
+                # It may have said so; that a MASTER has its VIPs is true in any case.
+                self._announce(self.masters)
             behind = position.generation > self._holdings.released(cluster)
             if behind and time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
                 self._asked = time.monotonic()
@@ -238,6 +241,11 @@ class Duties:
     def masters(self) -> frozenset[str]:
         """The VRRP instances that are MASTER here."""
         return frozenset(name for name, role in self.roles.items() if role.state == "MASTER")
+
+    def held(self, instances: Collection[str]) -> list[Address]:
+        """List the VIPs of those of the instances that are MASTER here, as keepalived's file has them now."""
+        known = _vips(config_file.read(self._keepalived))
+        return [vip for name in sorted(self.masters.intersection(instances)) for vip in known.get(name, ())]
 
     def address_changed(self, identity: str, what: What) -> None:
         """Look when an address of ours vanished; one that appears matters if something was amiss."""

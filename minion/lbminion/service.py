@@ -9,12 +9,14 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
 from lbservice.keys import fingerprint, load_or_make_curve
 from lbservice.notify import Notifier
+from lbstates.kinds.address import Address
 from lbwire import events
 from lbwire.inbox import Inbox
 from lbwire.messages import Hello, Holding, Sample
@@ -99,7 +101,7 @@ class Minion:
         planner = Planner(config.name, self._host, self._holdings, ledger, self._health)
         self._reconciler = Reconciler(planner, self._host, self._holdings, ledger, self._spool.add, self._link.send)
         self._examinations = Examinations(lambda: examine_apart(config), self._link.send)
-        self._announcements = Announcements(self._addresses)
+        self._announcements = Announcements(self._addresses, self._held_vips)
         self._duties = Duties(
             Inbox(config.name, self._trust.live), self._holdings, self._reconciler, self._delivery, self._paths,
             self._spool.add, self._hello, self._examinations.begin, self._announcements.begin, self._trust,
@@ -162,6 +164,9 @@ class Minion:
 
     def _masters(self) -> frozenset[str]:
         return self._duties.masters
+
+    def _held_vips(self, instances: Collection[str]) -> list[Address]:
+        return self._duties.held(instances)
 
     # --- the link ---------------------------------------------------------------------------------------------------
 

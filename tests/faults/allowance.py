@@ -14,7 +14,7 @@ MACHINE: Final = 1.0
 ON_ITS_WAY: Final = 0.02
 """The part of the requests that is on its way when a VIP's address leads to another director for a moment."""
 HEALING: Final = 0.5
-"""Seconds, after a director has yielded, until the master had the other one announce the VIP: two messages and its tick."""
+"""Seconds, after a director has yielded, until the master had the other one announce the VIP: an event, and a message."""
 EARLY: Final = 0.3
 """Seconds before a VIP moves in which a request may begin that the move cuts off."""
 

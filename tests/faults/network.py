@@ -63,12 +63,14 @@ def heal_one_way_first(field: Field) -> None:
 
     The active one never hears that there was another, so that clients keep to the one that announced the VIP last.
     """
-    heal((STANDBY,))(field)
-    address = f"inet {FIVE.vip}/"
-    field.hosts.until(
-        lambda: address not in field.hosts.out(STANDBY, "ip -4 -o address show dev eth0"), f"{STANDBY} yields"
-    )
-    heal((HOME,))(field)
+    try:
+        heal((STANDBY,))(field)
+        address = f"inet {FIVE.vip}/"
+        field.hosts.until(
+            lambda: address not in field.hosts.out(STANDBY, "ip -4 -o address show dev eth0"), f"{STANDBY} yields"
+        )
+    finally:
+        heal((HOME,))(field)
 
 
 def disturb(field: Field) -> None:

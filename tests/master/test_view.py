@@ -10,8 +10,8 @@ from lbmaster.catch_up import owed
 from lbmaster.comparisons import Move, merged
 from lbmaster.config import DEFAULT_REACTIONS, Reaction
 from lbmaster.intake import admit
-from lbmaster.reactor import MOST, Brake, Due, Pace, ReconcileCluster, react
-from lbmaster.splits import Splits, Yielded
+from lbmaster.reactor import MOST, Brake, Due, Pace, ReconcileCluster, left_alone, react
+from lbmaster.splits import Splits
 from lbmaster.topology import Topology
 from lbmaster.view import MOST_HOLDINGS, MOST_ROLES, View
 from lbwire.errors import Malformed
@@ -90,23 +90,8 @@ def test_a_handover_is_no_split_brain() -> None:
     assert splits.look(two, 2.0) == []
     assert [type(data).__name__ for _, data in splits.look(two, 3.5)] == ["SplitBrain"]
     assert splits.look(two, 4.0) == []
-    (_, ended), left = splits.look(one, 5.5)
+    ((_, ended),) = splits.look(one, 5.5)
     assert getattr(ended, "seconds", None) == 2.0
-    assert left == ("web", Yielded("www", "d2"))
-
-
-@pytest.mark.pitfall("V12")
-def test_who_stays_master_while_another_one_comes_and_goes_is_left() -> None:
-    """However short it was: the other one has announced the VIP last. In a handover the one that is left has."""
-    splits = Splits(1.5, lambda _: inf)
-    key = ("web", "www")
-    assert splits.look({key: ("d1",)}, 0.0) == splits.look({key: ("d1", "d2")}, 0.1) == []
-    assert splits.look({key: ("d1",)}, 0.2) == [("web", Yielded("www", "d1"))]
-    assert splits.look({key: ("d1",)}, 0.3) == []
-    assert splits.look({key: ("d1", "d2")}, 0.4) == splits.look({key: ("d2",)}, 0.5) == []
-    assert splits.look({key: ("d1", "d2")}, 0.6) == splits.look({key: ()}, 0.7) == []
-    assert splits.look({key: ("d1", "d2")}, 0.8) == splits.look({key: ("d2",)}, 0.9) == []
-    assert splits.look({key: ("d2", "d1")}, 1.0) == splits.look({}, 1.1) == []
 
 
 def test_a_director_that_lost_its_power_is_no_half_of_a_split_brain() -> None:
@@ -170,6 +155,14 @@ def test_what_is_to_be_announced_waits_in_a_storm_and_is_not_left_out() -> None:
         assert pace.ask("web", "left", [], 1.0, (name,)) == []
     assert pace.due() == [Due("web", "left", (), 1.0, ("a", "b"))]
     assert pace.left_out() == {}
+
+
+@pytest.mark.pitfall("V12")
+def test_what_was_yielded_is_announced_by_the_only_master_that_is_left() -> None:
+    """Not while there are still two of them, nor where there is none, nor what is no instance of the cluster."""
+    masters = {"a": ("d1",), "b": ("d1", "d2"), "c": (), "d": ("d2",), "e": ("d1",)}
+    assert left_alone({"d", "a", "b", "c", "gone"}, masters) == ("a", "d")
+    assert left_alone((), masters) == ()
 
 
 def test_what_moves_nothing_is_left_out_and_counted_when_it_is_too_much() -> None:

@@ -112,8 +112,8 @@ def test_a_failover_renews_what_neighbours_believe_of_every_vip(namespaces: list
         )
 
 
-def _announce(namespace: str) -> None:
-    inside(namespace, lambda: announce("eth1", VIPS.values()))
+def _announce(namespace: str) -> list[str]:
+    return inside(namespace, lambda: announce("eth1", ["fd00::dead", *VIPS.values()]))
 
 
 def _all_believe(client: str, expected: str) -> bool:
@@ -122,7 +122,10 @@ def _all_believe(client: str, expected: str) -> bool:
 
 @pytest.mark.pitfall("V12")
 def test_the_minion_can_renew_what_neighbours_believe(namespaces: list[str]) -> None:
-    """As its director goes on being MASTER, and another one has announced the same VIPs meanwhile; in both families."""
+    """As its director goes on being MASTER, and another one has announced the same VIPs meanwhile; in both families.
+
+    A VIP that the kernel has just given up keeps no other from being announced.
+    """
     first, second, client = namespaces
     for namespace in (first, second):
         for vip in VIPS.values():
@@ -130,6 +133,14 @@ def test_the_minion_can_renew_what_neighbours_believe(namespaces: list[str]) -> 
             _run("ip", "-n", namespace, "addr", "add", f"{vip}/{length}", "dev", "eth1", *more)
     for namespace in (first, second, first):
         until(lambda: None not in _resolved(client).values(), lambda: f"{_believed(client)}, some unknown")
-        _announce(namespace)
+        (failed,) = _announce(namespace)
+        assert failed.startswith("fd00::dead cannot be announced on eth1:")
         expected = _link_address(namespace)
         until(partial(_all_believe, client, expected), f"every VIP at {expected}")
+
+
+def test_an_interface_without_neighbours_is_told_or_left_alone(namespaces: list[str]) -> None:
+    """One that is gone is told; one that is no Ethernet has nobody to tell."""
+    (failed,) = inside(namespaces[0], lambda: announce("gone0", VIPS.values()))
+    assert failed == "nothing can be announced on gone0: [Errno 19] No such device"
+    assert inside(namespaces[0], lambda: announce("lo", VIPS.values())) == []

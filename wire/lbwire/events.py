@@ -31,6 +31,11 @@ class VrrpTransition(Data, frozen=True):
     priority: int
     vips: tuple[str, ...] = ()
 
+    @property
+    def yields(self) -> bool:
+        """Whether it was MASTER until now."""
+        return self.previous == "MASTER" != self.state
+
 
 class DriftFound(Data, frozen=True):
     """The host is not as it shall be although nothing was pushed; `trigger` says what made the minion look.

@@ -49,11 +49,12 @@ class Release(FromMaster, frozen=True):
     hosts: tuple[Name, ...]
 
 
-class Reconcile(FromMaster, frozen=True):
+class Reconcile(FromMaster, frozen=True, omit_defaults=True):
     """Compare with the kernel and heal what differs; `reason` is for the journal ("failover of web", "operator").
 
     `announce` names VRRP instances of which two directors were MASTER, and one has yielded: whoever is MASTER now tells
-    its neighbours once more where the VIPs are, since the other one may have told them last.
+    its neighbours once more where the VIPs are, since the other one may have told them last. Without any the message is
+    what older minions know.
     """
 
     reason: Text

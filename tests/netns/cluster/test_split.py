@@ -82,11 +82,13 @@ def test_the_master_that_stays_announces_its_vip_though_it_heard_nothing_of_the_
     first.until(lambda: holds(first) and not holds(second), "the first alone has the VIP", 60)
     inside(place.network.master, send)
     first.until(lambda: believed(place) == link_address(first), "a client has asked for it")
-    with deaf(first, second):
-        second.until(lambda: believed(place) == link_address(second), "clients believe the second, too")
-        hear_again(second)
-        second.until(lambda: not holds(second), "it yields")
-        assert holds(first)
-        first.until(lambda: believed(place) == link_address(first), "clients believe the first again")
-    place.push_with(other)
+    try:
+        with deaf(first, second):
+            second.until(lambda: believed(place) == link_address(second), "clients believe the second, too")
+            hear_again(second)
+            second.until(lambda: not holds(second), "it yields")
+            assert holds(first)
+            first.until(lambda: believed(place) == link_address(first), "clients believe the first again")
+    finally:
+        place.push_with(other)
     second.until(lambda: not (second.runtime / "keepalived.pid").exists(), "its keepalived is stopped")
