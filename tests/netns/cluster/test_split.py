@@ -70,7 +70,7 @@ def test_the_master_that_stays_announces_its_vip_though_it_heard_nothing_of_the_
 ) -> None:
     """The standby hears again and yields while the active director is still deaf: its last announcement was a lie."""
     first = place.hosts["d1"]
-    second = place.host("d-standby")
+    second = place.host("d-deaf")
     second.join()
     second.start()
     other.start()
