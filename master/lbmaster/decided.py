@@ -30,8 +30,8 @@ class Scene(msgspec.Struct, frozen=True):
     spared: frozenset[str] = frozenset()
 
     def tells(self, director: str) -> bool:
-        """Whether a director says how many connections it has."""
-        return self.view.is_there(director) and self.view.minions[director].sample is not None
+        """Whether a director has said how many connections it has. One that has just started has not."""
+        return self.view.is_there(director) and self.view.minions[director].counted.number is not None
 
     def misses(self, director: str) -> bool:
         """Whether it does not, although it should."""

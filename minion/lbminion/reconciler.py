@@ -96,6 +96,11 @@ class Reconciler:
             self._working = False
 
     @property
+    def looked(self) -> bool:
+        """Whether this host has been read as a whole since this service began."""
+        return self._seen is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a job is under way, or waits."""
         return self._working or not self._jobs.empty()

@@ -41,6 +41,10 @@ class Told(NamedTuple):
     gone: tuple[str, ...]
 
 
+UNREAD: Final = Told(0, False, (), (), ())
+"""Before this host was looked at: whatever the master heard of its table stands. It never follows another sample."""
+
+
 class Sampler:
     """Remembers what was told."""
 

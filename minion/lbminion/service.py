@@ -50,7 +50,7 @@ from .planner import Planner
 from .product import PRODUCT
 from .reconciler import Reconciler
 from .rotation import Rotation
-from .sampler import NO_TABLE, Sampler
+from .sampler import NO_TABLE, UNREAD, Sampler
 from .spool import Spool
 from .status import Status, remove_status, undone, write_status
 from .store import open_store
@@ -223,7 +223,10 @@ class Minion:
         # The table is read in any case: its changes are seen by that. Without a connection nothing can be told.
         snapshot = self._count()
         self._health.counted(snapshot.statistics)
-        told = self._sampler.take(snapshot if self._link.online else NO_TABLE)
+        if snapshot is NO_TABLE and not self._reconciler.looked:
+            told = UNREAD
+        else:
+            told = self._sampler.take(snapshot if self._link.online else NO_TABLE)
         stopped = "stopped by an operator" if self._control.held else ""
         sample = Sample(
             time=time.time(),

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import zmq
 
+from lbmaster.view import Counted
 from lbminion.config import Config, Master, write_config
 from lbminion.delivery import PATIENCE_TICKS
 from lbminion.errors import HostError, NoAnswer, NoIpvs
@@ -22,7 +23,7 @@ from lbminion.life import Life, lock_in
 from lbminion.netlink.ipvs_statistics import DestinationStatistics
 from lbminion.netlink.ipvs_table import Snapshot, Statistics, Table
 from lbminion.product import PRODUCT
-from lbminion.sampler import NO_TABLE
+from lbminion.sampler import NO_TABLE, Sampler
 from lbminion.service import Minion
 from lbminion.spool import Spool
 from lbminion.store import open_store
@@ -111,11 +112,14 @@ class Linked:
 
 
 @pytest.mark.parametrize("online", [True, False])
-async def test_a_hello_without_an_answer_is_said_again(minion: Minion, *, online: bool) -> None:
+async def test_a_hello_without_an_answer_is_said_again(
+    minion: Minion, monkeypatch: pytest.MonkeyPatch, *, online: bool
+) -> None:
     """Else no event of this connection would ever be sent. And all is sampled anew, which was not heard either.
 
     Not to a master that is not there: a new connection begins with a hello.
     """
+    monkeypatch.setattr(type(minion._reconciler), "looked", True)
     link = minion._link = Linked(online=online)  # type: ignore[assignment]
     ticks = 0
 
@@ -152,3 +156,34 @@ async def test_what_was_counted_last_stands_while_the_table_cannot_be_read(
 
     monkeypatch.setattr(minion._host.ipvs, "snapshot", snapshot)
     assert [minion._count() for _ in range(6)] == [counted, counted, counted, NO_TABLE, counted, NO_TABLE]
+
+
+async def test_a_table_that_was_not_read_yet_is_not_told_to_be_empty(
+    minion: Minion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minion that restarts while a push drains: the master goes on with what it heard before, until the first look."""
+    before, now = (Snapshot(Table({}, {}, {}), _counting(connections)) for connections in (7, 5))
+    link = Linked(online=True)
+    minion._link = link  # type: ignore[assignment]
+    looked, snapshot = False, None
+    monkeypatch.setattr(type(minion._reconciler), "looked", property(lambda _: looked))
+    monkeypatch.setattr(minion._host.ipvs, "snapshot", lambda: snapshot)
+    counted = Counted()
+    counted.take(Sample(0.0, {}, {}, 0, **Sampler().take(before)._asdict()))
+
+    def sampled() -> int:
+        minion._sample()
+        sample = link.sent[-1]
+        assert isinstance(sample, Sample)
+        counted.take(sample)
+        return sum(figures.connections for figures in counted.destinations.values())
+
+    assert [sampled(), sampled()] == [7, 7]
+    looked, snapshot = True, now
+    assert [sampled(), sampled()] == [5, 5]
+    snapshot = None
+    assert sampled() == 0
+
+
+def _counting(connections: int) -> Statistics:
+    return Statistics({}, {"one": DestinationStatistics(connections, *range(11))})
