@@ -7,11 +7,14 @@ import ctypes
 import os
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+
+from .keepalived_minion import Minion
+from .keepalived_pair import Node, pair
 
 T = TypeVar("T")
 
@@ -61,3 +64,19 @@ def netns() -> Iterator[Namespace]:
     namespace = Namespace()
     yield namespace
     namespace.remove()
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
+    """Two directors on one wire; the test stands on the first."""
+    with pair(tmp_path) as both:
+        yield both
+
+
+@pytest.fixture
+async def minion(nodes: tuple[Node, Node]) -> AsyncIterator[Minion]:
+    """The minion of the first of them."""
+    minion = Minion(nodes[0])
+    await minion.control.open()
+    yield minion
+    minion.control.close()

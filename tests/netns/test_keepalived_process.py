@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +18,12 @@ from lbminion.keepalived.reload import reload
 from lbminion.keepalived.version import version
 from lbminion.keepalived.waiting import until
 
-from .keepalived_pair import Node, pair
+from .keepalived_pair import Node
 
 pytestmark = [
     pytest.mark.needs_root,
     pytest.mark.skipif(shutil.which("keepalived", path="/usr/sbin:/usr/local/sbin") is None, reason="no keepalived"),
 ]
-
-
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
-    with pair(tmp_path) as both:
-        yield both
 
 
 @pytest.fixture
