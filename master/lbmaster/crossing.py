@@ -24,12 +24,14 @@ def crossing(
     """Return the states in which what leaves is drained; None when that is not needed, or not possible.
 
     It is needed when a director counts connections, also ended ones, to what leaves: they show that there is traffic.
+    One that is there, and has not told yet what it counts, may have some.
     """
     was, will = old.get("director"), new.get("director")
     if not options.drain or not isinstance(was, DirectorState) or not isinstance(will, DirectorState):
         return None
     gone = leaving(was, will)
-    if not gone or not connections(view, {*was.hosts, *wanted.directors}, gone, ended=True):
+    untold = any(view.is_there(host) and not view.minions[host].counted.told for host in was.hosts)
+    if not gone or not (untold or connections(view, {*was.hosts, *wanted.directors}, gone, ended=True)):
         return None
     try:
         return bridge(old, new)

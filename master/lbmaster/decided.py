@@ -31,7 +31,7 @@ class Scene(msgspec.Struct, frozen=True):
 
     def tells(self, director: str) -> bool:
         """Whether a director has said how many connections it has. One that has just started has not."""
-        return self.view.is_there(director) and self.view.minions[director].counted.number is not None
+        return self.view.is_there(director) and self.view.minions[director].counted.told
 
     def misses(self, director: str) -> bool:
         """Whether it does not, although it should."""

@@ -102,7 +102,7 @@ class Master:
         for cluster, found in causes.items():
             masters = self._view.masters(self._clusters.current(cluster)) if found.yielded else {}
             announce = left_alone(found.yielded, masters)
-            reasons = [*found.reasons, *(f"{instance} was yielded by one of two" for instance in announce)]
+            reasons = [*found.reasons, *(f"{instance} was yielded" for instance in announce)]
             if reasons:
                 self._react(cluster, reasons[0], found.moves, now, announce)
                 continue
@@ -236,7 +236,7 @@ class Master:
         found.reasons += [reaction.reason] if reaction is not None else []
         found.moves += moves
         if name in topology.directors and isinstance(data, VrrpTransition) and data.yields:
-            found.yielded.add(data.instance)
+            found.yielded.setdefault(data.instance, set()).add(name)
 
     def _settle_holders(self, now: float) -> None:
         for cluster, move in self._holders.believe(now):
@@ -354,7 +354,7 @@ class Master:
 
     def _lost(self, lost: Lost) -> None:
         """Tell of a minion whose lease ran out: only once, so that a full disk must not keep it from anybody."""
-        clusters = self._clusters.of_host(lost.name)
+        clusters = list(self._clusters.of_host(lost.name))
         worked_on = any(self.pushes.in_maintenance(cluster, lost.name) for cluster in clusters)
         self.report(MinionLost(lost.silent, lost.roles, lost.name, worked_on))
         try:
@@ -365,6 +365,14 @@ class Master:
                 self._store.keyring.seen(enrolment.id, seen, online=False)
         except sqlite3.Error:
             logger.exception("that %s is lost cannot be kept: is the disk full?", lost.name)
+        # One of two MASTERs that lost its power, say, tells nobody that it yields.
+        held = {instance: {lost.name} for instance, state in lost.roles.items() if state == "MASTER"}
+        for cluster in clusters if held else ():
+            announce = left_alone(held, self._view.masters(self._clusters.current(cluster)))
+            if announce:
+                self._react(
+                    cluster, f"{lost.name} is lost, which held {announce[0]}, too", [], self._loop.time(), announce
+                )
 
     def _replace_key(self, received: Received) -> None:
         """A minion has used its next key."""

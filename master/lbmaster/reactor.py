@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -42,20 +43,21 @@ def react(
 
 @dataclass(slots=True)
 class Causes:
-    """What a batch of events gives rise to in one cluster; `yielded` are the VRRP instances that a director left."""
+    """What a batch of events gives rise to in one cluster; `yielded`: VRRP instance -> directors that left it."""
 
     reasons: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
-    yielded: set[str] = field(default_factory=set)
+    yielded: dict[str, set[str]] = field(default_factory=dict)
 
 
-def left_alone(yielded: Iterable[str], masters: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Pick what has exactly one MASTER now, who has to announce it: the one that yielded may have announced it last.
+def left_alone(yielded: Mapping[str, AbstractSet[str]], masters: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Pick what has exactly one MASTER now, who has to announce it: another one that yielded may have announced it last.
 
     keepalived does so when it hears an advertisement of the one that yields: not where the way between them heals in the
     other direction first. In a handover it is once more than needed.
     """
-    return tuple(sorted(instance for instance in yielded if len(masters.get(instance, ())) == 1))
+    alone = {instance: masters[instance] for instance in yielded if len(masters.get(instance, ())) == 1}
+    return tuple(sorted(instance for instance, hosts in alone.items() if yielded[instance] - set(hosts)))
 
 
 class Brake:

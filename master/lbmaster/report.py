@@ -101,10 +101,10 @@ def cluster_stats(topology: Topology, view: View, now: float) -> dict[str, Any]:
 
 
 def _figures(minion: Minion, now: float) -> dict[str, Any]:
-    if minion.sample is None:
+    if not minion.counted.told:
         return {"age": None, "services": (), "destinations": ()}
     return {
-        "age": round(now - minion.sampled, 3),
+        "age": round(now - minion.counted_at, 3),
         "services": _named(minion.counted.services),
         "destinations": _named(minion.counted.destinations),
     }

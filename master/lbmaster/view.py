@@ -56,6 +56,11 @@ class Counted:
     services: dict[str, Figures] = field(default_factory=dict)
     destinations: dict[str, Figures] = field(default_factory=dict)
 
+    @property
+    def told(self) -> bool:
+        """Whether the host has told all of its table, ever."""
+        return self.number is not None
+
     def take(self, sample: Sample) -> int:
         """Put a sample in; returns how many figures have no room."""
         if sample.full:
@@ -98,6 +103,7 @@ class Minion:
     sample: Sample | None = None
     counted: Counted = field(default_factory=Counted)
     sampled: float = 0.0
+    counted_at: float = 0.0
     address: str = ""
     doubled: tuple[str, ...] = ()
 
@@ -139,6 +145,8 @@ class View:
             instance: role for instance, role in islice(message.roles.items(), MOST_ROLES) if _fits(instance, role)
         }
         left_out = minion.counted.take(message) + len(message.roles) - len(roles)
+        if minion.counted.number == message.number:
+            minion.counted_at = now
         minion.holdings, minion.roles = _held(message.holdings), roles
         # The figures are in `counted`: once is enough.
         minion.sample = msgspec.structs.replace(

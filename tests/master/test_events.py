@@ -173,6 +173,18 @@ async def test_two_masters_for_longer_than_the_grace_are_a_split_brain(site: Sit
     await eventually(lambda: all(set(site.minions[name].announced) == {"www"} for name in ("d1", "d2", "r1")))
 
 
+@pytest.mark.pitfall("V12")
+async def test_the_other_master_of_a_split_announces_its_vips_when_one_is_lost(site: Site) -> None:
+    """Its power was cut, which ends a split and tells nobody that it yields."""
+    await site.cluster()
+    for name in ("d2", "d1"):
+        site.minions[name].enter("MASTER")
+    await site.event("vrrp.split_brain")
+    await site.minions["d2"].close()
+    await site.event("minion.lost")
+    await eventually(lambda: "www" in site.minions["d1"].announced)
+
+
 @pytest.mark.pitfall("V14")
 async def test_a_minion_whose_lease_ran_out_is_lost_and_its_roles_are_unknown(site: Site) -> None:
     """A dead daemon is never MASTER; when it is back it is online again."""

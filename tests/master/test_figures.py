@@ -45,6 +45,18 @@ def test_a_full_sample_is_what_there_is() -> None:
     assert told(sample(7, web, first, full=True)) == {"services": [named(web)], "destinations": [named(first)]}
 
 
+def test_figures_are_as_old_as_the_last_sample_that_told_any() -> None:
+    """Of a minion that has just started, and has not read its table, or of one whose sample was missed."""
+    view = View()
+    view.hear("d1", 0.0, 1000.0)
+    view.sampled("d1", sample(0), 1.0)
+    assert cluster_stats(WEB, view, 3.0)["d1"]["age"] is None
+    view.sampled("d1", sample(1, figures(SERVICE, 5), full=True), 4.0)
+    for moment in (5.0, 6.0):
+        view.sampled("d1", sample(0), moment)
+    assert cluster_stats(WEB, view, 7.0)["d1"]["age"] == 3.0
+
+
 def test_changes_replace_add_and_take_away() -> None:
     begin = sample(1, figures(SERVICE, 5), figures(FIRST, 6), full=True)
     after = told(begin, sample(2, figures(FIRST, 7)), sample(3, figures(SECOND, 8)), sample(4, gone=(SERVICE,)))

@@ -30,12 +30,12 @@ def states(text: str) -> dict[str, RoleState]:
     return dict(compile_cluster(parse(text, "web")).items())
 
 
-def tells(view: View, host: str, role: str = "BACKUP", *, active: int = 0) -> None:
-    """A director says that it has generation 2, its role, and its connections to r2."""
+def tells(view: View, host: str, role: str = "BACKUP", *, active: int = 0, full: bool = True) -> None:
+    """A director says that it has generation 2, its role, and its connections to r2; `full`: and all of its table."""
     view.hear(host, 0.0, 1.0)
     figures = (Figures(TO_R2, *([0] * 10), active=active),)
     roles = {"www": Role(role, 100, ())}
-    view.sampled(host, Sample(0.0, {"web": Holding(2, 2, 9)}, roles, 0, destinations=figures), 0.0)
+    view.sampled(host, Sample(0.0, {"web": Holding(2, 2, 9)}, roles, 0, destinations=figures, full=full), 0.0)
 
 
 def seen(view: View, text: str = CHECKED.replace("interval: 0.2", "interval: 20"), **more: Any) -> Gatekeeper:
@@ -134,3 +134,15 @@ def test_a_director_that_is_away_has_not_told_that_a_drain_is_over() -> None:
     assert spared.left(final) == 3
     view.minions["d1"].online = False
     assert spared.left(final) == 0
+
+
+def test_a_director_that_has_not_read_its_table_has_not_told_that_a_drain_is_over() -> None:
+    """Its minion and the master have both just restarted: there is nothing from before that would stand."""
+    final = states(CHECKED.replace("  r2: 10.0.0.12\n", ""))
+    view = View()
+    gatekeeper = seen(view)
+    view.forget("d1")
+    tells(view, "d1", "MASTER", full=False)
+    assert gatekeeper.left(final) is None
+    tells(view, "d1", "MASTER", active=3)
+    assert gatekeeper.left(final) == 3

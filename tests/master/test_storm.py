@@ -18,11 +18,11 @@ BATCH = 50
 
 def batches(minion: FakeMinion) -> list[Events]:
     """Half of the storm: this director's transitions, as its minion would send them."""
-    states = itertools.cycle(("MASTER", "BACKUP"))
+    states = itertools.cycle((("MASTER", "BACKUP"), ("BACKUP", "MASTER")))
     found = []
     for _ in range(STORM // 2 // BATCH):
         events = tuple(
-            minion.event(VrrpTransition("www", next(states), "", 100, ("10.0.0.100/24",))) for _ in range(BATCH)
+            minion.event(VrrpTransition("www", *next(states), 100, ("10.0.0.100/24",))) for _ in range(BATCH)
         )
         found.append(Events(*minion.last, events))
         minion.last = (events[-1].boot, events[-1].sequence)

@@ -161,8 +161,14 @@ def test_what_is_to_be_announced_waits_in_a_storm_and_is_not_left_out() -> None:
 def test_what_was_yielded_is_announced_by_the_only_master_that_is_left() -> None:
     """Not while there are still two of them, nor where there is none, nor what is no instance of the cluster."""
     masters = {"a": ("d1",), "b": ("d1", "d2"), "c": (), "d": ("d2",), "e": ("d1",)}
-    assert left_alone({"d", "a", "b", "c", "gone"}, masters) == ("a", "d")
-    assert left_alone((), masters) == ()
+    assert left_alone({name: {"d2", "d3"} for name in ("d", "a", "b", "c", "gone")}, masters) == ("a", "d")
+    assert left_alone({}, masters) == ()
+
+
+def test_a_director_that_yields_to_nobody_and_is_master_again_has_nothing_to_announce() -> None:
+    """keepalived does that; and one that flaps alone must not have the whole cluster compared again and again."""
+    assert left_alone({"a": {"d1"}}, {"a": ("d1",)}) == ()
+    assert left_alone({"a": {"d1", "d2"}}, {"a": ("d1",)}) == ("a",)
 
 
 def test_what_moves_nothing_is_left_out_and_counted_when_it_is_too_much() -> None:

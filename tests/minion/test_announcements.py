@@ -110,7 +110,9 @@ async def test_what_is_under_way_ends_with_the_service(director: Director, monke
     monkeypatch.setattr(announcements, "AGAIN_SECONDS", 3600)
     await director.subject.end()
     director.subject.begin(["www"])
-    await director.rounds.get()
+    async with asyncio.timeout(5):
+        while not director.sent:
+            await asyncio.sleep(0)
     await director.subject.end()
     assert director.subject._task is not None
     assert director.subject._task.cancelled()

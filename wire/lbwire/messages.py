@@ -23,7 +23,7 @@ Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
 
 MOST_ANNOUNCED: Final = 1024
-"""VRRP instances in one message: more than the VRIDs of four links."""
+"""VRRP instances in one message: twice the VRIDs of both families, of which a cluster has one for each instance."""
 
 
 # --- from the master ------------------------------------------------------------------------------------------------
