@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -100,8 +100,7 @@ class Master:
                 # A bug of ours must not become a way to stop the master from afar: the message is skipped, and said.
                 logger.exception("a message of %s could not be dealt with", received.sender.name)
         for cluster, found in causes.items():
-            masters = self._view.masters(self._clusters.current(cluster)) if found.yielded else {}
-            announce = left_alone(found.yielded, masters)
+            announce = self._left_alone(cluster, found.yielded)
             reasons = [*found.reasons, *(f"{instance} was yielded" for instance in announce)]
             if reasons:
                 self._react(cluster, reasons[0], found.moves, now, announce)
@@ -256,6 +255,9 @@ class Master:
         for due in self._pace.ask(cluster, reason, moves, now, announce):
             self._do(due, now)
 
+    def _left_alone(self, cluster: str, yielded: Mapping[str, set[str]]) -> tuple[str, ...]:
+        return left_alone(yielded, self._view.masters(self._clusters.current(cluster))) if yielded else ()
+
     def _do(self, due: Due, now: float) -> None:
         try:
             comparison = self._compare(due, now, self._config.reconcile_deadline)
@@ -367,12 +369,10 @@ class Master:
             logger.exception("that %s is lost cannot be kept: is the disk full?", lost.name)
         # One of two MASTERs that lost its power, say, tells nobody that it yields.
         held = {instance: {lost.name} for instance, state in lost.roles.items() if state == "MASTER"}
-        for cluster in clusters if held else ():
-            announce = left_alone(held, self._view.masters(self._clusters.current(cluster)))
-            if announce:
-                self._react(
-                    cluster, f"{lost.name} is lost, which held {announce[0]}, too", [], self._loop.time(), announce
-                )
+        for cluster in clusters:
+            if announce := self._left_alone(cluster, held):
+                reason = f"{lost.name} is lost, which held {announce[0]}, too"
+                self._react(cluster, reason, [], self._loop.time(), announce)
 
     def _replace_key(self, received: Received) -> None:
         """A minion has used its next key."""

@@ -178,6 +178,10 @@ class Host:
         entries = json.loads(self.ip("-4", "-j", "address", "show", "dev", "lo"))[0]["addr_info"]
         return {f"{entry['local']}/{entry['prefixlen']}" for entry in entries} - {"127.0.0.1/8"}
 
+    def holds(self) -> bool:
+        """Whether its keepalived has the VIP."""
+        return f" {VIP}/" in self.ip("-4", "-o", "address", "show", "dev", "eth0")
+
     def sysctl(self, key: str, value: str = "") -> str:
         """Read a setting below net/ipv4/conf, or write it."""
 
@@ -349,6 +353,12 @@ class Place:
         for name in vips:
             lines += [f"  - vip: {name}", "    port: 80", "    scheduler: rr"]
         return "\n".join(lines) + "\n"
+
+    def with_standby(self, standby: Host, *real_servers: Host) -> str:
+        """Write the cluster file with a second director, on which the VIP is not at home."""
+        one = f"  d1: {self.hosts['d1'].address}\n"
+        both = f"  d1: {{address: {self.hosts['d1'].address}, capacity: 9}}\n  {standby.name}: {standby.address}\n"
+        return self.cluster_file(*real_servers).replace(one, both)
 
     def push(self, text: str, timeout: float = 60) -> dict[str, Any]:
         """Push a file; every host has to converge. Tests take each other's real servers out, all of them at once."""
